@@ -1,0 +1,1 @@
+"""The bundled probes; they register through the same entry points as anyone's."""
