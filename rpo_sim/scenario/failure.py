@@ -1,0 +1,55 @@
+"""The failure: what it takes, and how long people need to see it and to decide."""
+
+from enum import StrEnum
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from rpo_sim.scenario.inputs import Duration, HumanDuration
+from rpo_sim.scenario.quantities import Part
+
+
+class Scope(StrEnum):
+    """What the failure takes: every copy with the primary's label at that level."""
+
+    OBJECT = "object"
+    NAMESPACE = "namespace"
+    VOLUME = "volume"
+    BACKEND = "backend"
+    CLUSTER = "cluster"
+    SITE = "site"
+    REGION = "region"
+
+
+class Corruption(Part):
+    """Bad data, found some time after it began: points younger than `age` are unusable."""
+
+    age: Duration
+
+
+class CorruptionKind(Part):
+    """The failure kind `corruption`."""
+
+    corruption: Corruption
+
+
+class Failure(Part):
+    """What happens, and how long people take to see it and to decide."""
+
+    scope: Scope
+    kind: Literal["loss"] | CorruptionKind = "loss"
+    detect: HumanDuration | None = None
+    declare: HumanDuration | None = None
+
+    @property
+    def age(self) -> Duration | None:
+        """Age of a corruption when it is found; None for a loss."""
+        return self.kind.corruption.age if isinstance(self.kind, CorruptionKind) else None
+
+    @model_validator(mode="after")
+    def _corruption_is_found_at_failure(self) -> Self:
+        if self.age is not None and self.detect is not None:
+            raise ValueError(
+                "`detect` beside a corruption: its age already says when it was found; remove `detect`"
+            )
+        return self

@@ -1,0 +1,99 @@
+"""The recovery procedure: path, waves, limits, and the stages."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from rpo_sim.scenario.inputs import Duration, HumanDuration, Probability, Times
+from rpo_sim.scenario.quantities import Bytes, Name, Part, Positive, PositiveSeconds, Reason, Retries, or_text
+from rpo_sim.scenario.shared import Slots
+
+
+class PathStep(Part):
+    """One way to recover: the newest usable point of a copy, by a method."""
+
+    copy_: Name = Field(alias="copy")
+    method: Name
+
+
+class Concurrency(Part):
+    """Jobs in flight: held from the first VM stage through `until`."""
+
+    limit: Positive
+    until: Name | None = None
+
+
+class Waves(Part):
+    """Groups recovered together; the next wave starts when all before it passed `barrier` or failed."""
+
+    order: Annotated[tuple[tuple[Name, ...], ...], Field(min_length=1)]
+    by: Literal["orchestrator", "script", "people"] = "script"
+    barrier: Name | None = None
+    differs_because: Reason | None = None
+
+
+STAGES = (
+    "contain", "services", "fence", "promote", "prepare", "data", "attach", "network", "boot",
+    "application", "reconcile", "verify", "release",
+)  # fmt: skip
+StageKind = Literal[
+    "contain", "services", "fence", "promote", "prepare", "data", "attach", "network", "boot",
+    "application", "reconcile", "verify", "release",
+]  # fmt: skip
+Unit = Literal["incident", "wave", "group", "vm", "disk", "application"]
+
+
+class Stage(Part):
+    """One part of the recovery: what is timed, once per what, by whom, competing for what."""
+
+    stage: StageKind
+    name: Name | None = None
+    when: Annotated[tuple[Name, ...], Field(json_schema_extra=or_text)] = ()
+    once_per: Unit = "vm"
+    by: str | None = None
+    duration: Duration | None = None
+    times: Positive | Times | None = None
+    bytes: Literal["used", "capacity"] | Bytes | None = None
+    over: Name | None = None
+    slots: dict[Name, Slots] = Field(default_factory=dict)
+    tokens: dict[Name, Positive] = Field(default_factory=dict)
+    timeout: PositiveSeconds | None = None
+    success: Probability | None = None
+    retries: Retries = 0
+    differs_because: Reason | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_when(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("when"), str):
+            return value | {"when": [value["when"]]}
+        return value
+
+    @model_validator(mode="after")
+    def _takes_time(self) -> Self:
+        if self.duration is None and self.over is None:
+            raise ValueError("a stage needs a `duration`, or `bytes` moved `over` a link")
+        if self.over is not None and self.bytes is None:
+            raise ValueError("`over` a link needs `bytes`: used, capacity or a size")
+        return self
+
+    @property
+    def key(self) -> str:
+        """Its name in results, unique within a recovery."""
+        return self.name or self.stage
+
+    @property
+    def human(self) -> bool:
+        """Whether people do it."""
+        return self.by == "people"
+
+
+class Recovery(Part):
+    """The procedure: which copies in which order, waves, limits, and the stages."""
+
+    path: Annotated[tuple[PathStep, ...], Field(min_length=1, max_length=20)]
+    choose: Literal["listed", "freshest-clean", "fastest-within-rpo"] = "listed"
+    concurrency: Concurrency | None = None
+    waves: Waves | None = None
+    repair: HumanDuration | None = None
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=100)]

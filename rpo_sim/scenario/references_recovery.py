@@ -1,0 +1,163 @@
+"""Whether a platform's recovery fits together: its path, stages, waves and limits."""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import combinations
+
+from rpo_sim.scenario.messages import Problem, duplicates, unknown
+from rpo_sim.scenario.places import recovery_path, stage_path
+from rpo_sim.scenario.procedure import Recovery, Stage
+from rpo_sim.scenario.references_copies import rate_problems, slot_problems
+from rpo_sim.scenario.schema import Scenario
+
+# The order of a recovery, by what a stage runs once per; incident stages lead or trail.
+_PHASE = {"incident": 0, "wave": 1, "group": 1, "vm": 2, "disk": 2, "application": 3}
+_TRAILING = 4
+
+
+def recovery_problems(scenario: Scenario, platform: str) -> Iterator[Problem]:
+    """What does not fit in the recovery of a platform."""
+    recovery = scenario.platforms[platform].recovery
+    yield from _path(scenario, platform, recovery)
+    yield from _order(platform, recovery)
+    yield from _names(platform, recovery)
+    pools: dict[str, int] = {}
+    for index, stage in enumerate(recovery.stages):
+        yield from _stage(scenario, platform, index)
+        yield from slot_problems(stage.slots, pools, stage_path(platform, index, "slots"))
+    yield from _slot_order(platform, recovery)
+    yield from rate_problems(recovery.repair, recovery_path(platform, "repair"))
+    yield from _waves(scenario, platform, recovery)
+
+
+def _path(scenario: Scenario, platform: str, recovery: Recovery) -> Iterator[Problem]:
+    copies = scenario.copies_of(platform)
+    seen: set[tuple[str, str]] = set()
+    for index, step in enumerate(recovery.path):
+        path = recovery_path(platform, "path", index)
+        if step.copy_ not in copies:
+            yield Problem(path=(*path, "copy"), what=unknown("copy of this platform", step.copy_, copies))
+        if (step.copy_, step.method) in seen:
+            yield Problem(path=path, what="the same copy and method again: each is tried once; remove one")
+        seen.add((step.copy_, step.method))
+
+
+def _order(platform: str, recovery: Recovery) -> Iterator[Problem]:
+    reached = 0
+    for index, stage in enumerate(recovery.stages):
+        phase = _PHASE[stage.once_per]
+        if phase == 0 and reached > 0:
+            phase = _TRAILING
+        if phase < reached:
+            what = (
+                f"a stage once per {stage.once_per} comes too late; the order is: incident, then wave or "
+                "group, then vm or disk, then application, then incident again"
+            )
+            yield Problem(path=stage_path(platform, index), what=what)
+        reached = max(reached, phase)
+
+
+def _names(platform: str, recovery: Recovery) -> Iterator[Problem]:
+    for key in duplicates(stage.key for stage in recovery.stages):
+        index = max(i for i, stage in enumerate(recovery.stages) if stage.key == key)
+        what = f"a second stage `{key}`: give it a `name` of its own"
+        yield Problem(path=stage_path(platform, index), what=what)
+    of_vms = [stage.key for stage in recovery.stages if stage.once_per in ("vm", "disk")]
+    gates = {
+        ("concurrency", "until"): recovery.concurrency.until if recovery.concurrency else None,
+        ("waves", "barrier"): recovery.waves.barrier if recovery.waves else None,
+    }
+    for gate, name in gates.items():
+        if name is not None and name not in of_vms:
+            yield Problem(path=recovery_path(platform, *gate), what=unknown("stage of VMs", name, of_vms))
+
+
+def _slot_order(platform: str, recovery: Recovery) -> Iterator[Problem]:
+    """Jobs keep the slots that they have while they wait for more: in a circle, for ever."""
+    after: dict[str, set[str]] = {}  # slot → what stages so far take while they hold it
+    for index, stage in enumerate(recovery.stages):
+        pairs = list(combinations(stage.slots, 2))
+        for first, second in pairs:
+            if first in _reached(after, second):
+                what = (
+                    f"`{first}` before `{second}`, but stages above take `{second}` first: jobs could wait "
+                    "for each other for ever; list slots in the same order in every stage"
+                )
+                yield Problem(path=stage_path(platform, index, "slots"), what=what)
+                break
+        for first, second in pairs:
+            after.setdefault(first, set()).add(second)
+
+
+def _reached(after: dict[str, set[str]], start: str) -> set[str]:
+    reached: set[str] = set()
+    waiting = [start]
+    while waiting:
+        new = after.get(waiting.pop(), set()) - reached
+        reached |= new
+        waiting.extend(new)
+    return reached
+
+
+def _stage(scenario: Scenario, platform: str, index: int) -> Iterator[Problem]:
+    recovery = scenario.platforms[platform].recovery
+    stage = recovery.stages[index]
+    known = list(dict.fromkeys(name for step in recovery.path for name in (step.copy_, step.method)))
+    for name in stage.when:
+        if name not in known:
+            what = unknown("copy or method in the path", name, known)
+            yield Problem(path=stage_path(platform, index, "when"), what=what)
+    for name, tokens in stage.tokens.items():
+        path = stage_path(platform, index, "tokens", name)
+        bucket = scenario.shared.buckets.get(name)
+        if bucket is None:
+            yield Problem(path=path, what=unknown("bucket", name, scenario.shared.buckets))
+        elif tokens > bucket.burst:
+            yield Problem(
+                path=path, what=f"{tokens} tokens never fit a burst of {bucket.burst}; raise the burst"
+            )
+    yield from _transfer(scenario, platform, index, stage)
+
+
+def _transfer(scenario: Scenario, platform: str, index: int, stage: Stage) -> Iterator[Problem]:
+    links = scenario.shared.links
+    if stage.over is not None and stage.over not in links:
+        yield Problem(path=stage_path(platform, index, "over"), what=unknown("link", stage.over, links))
+    if stage.over is not None and stage.timeout is None:
+        what = "a transfer `over` a link needs a `timeout`, after which it counts as failed"
+        yield Problem(path=stage_path(platform, index), what=what)
+    if stage.times is not None and stage.duration is None:
+        what = "`times` repeats a `duration`, and this transfer has none; add one, or remove `times`"
+        yield Problem(path=stage_path(platform, index, "times"), what=what)
+    if stage.bytes is None:
+        yield from rate_problems(stage.duration, stage_path(platform, index, "duration"))
+    if isinstance(stage.bytes, str) and stage.once_per not in ("vm", "disk"):
+        what = f"`{stage.bytes}` is known of a VM or disk, not once per {stage.once_per}; write a size"
+        yield Problem(path=stage_path(platform, index, "bytes"), what=what)
+
+
+def _waves(scenario: Scenario, platform: str, recovery: Recovery) -> Iterator[Problem]:
+    if recovery.waves is None:
+        return
+    path = recovery_path(platform, "waves", "order")
+    groups = {group.name: group for group in scenario.estate.groups}
+    wave_of: dict[str, int] = {}
+    for wave, names in enumerate(recovery.waves.order):
+        if not names:
+            yield Problem(path=(*path, wave), what="an empty wave; remove it")
+        for name in names:
+            if name not in groups:
+                yield Problem(path=(*path, wave), what=unknown("group", name, groups))
+            wave_of.setdefault(name, wave)
+    times = Counter(name for names in recovery.waves.order for name in names)
+    for name, count in times.items():
+        if count > 1:
+            yield Problem(path=path, what=f"group `{name}` is in {count} places; keep one")
+    left_out = [name for name in groups if name not in wave_of]
+    if left_out and wave_of.keys() <= groups.keys():  # else the missing one may be misspelled
+        yield Problem(path=path, what=f"in no wave: {', '.join(left_out[:10])}; every group needs one")
+    for name, group in groups.items():
+        for needed in group.needs:
+            if wave_of.get(needed, 0) > wave_of.get(name, len(wave_of)):
+                what = f"`{name}` needs `{needed}`, which comes in a later wave; move one of them"
+                yield Problem(path=path, what=what)

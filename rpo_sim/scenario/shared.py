@@ -1,0 +1,67 @@
+"""What VMs compete for: people, links, client limits, slots."""
+
+from typing import Annotated, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from rpo_sim.scenario.quantities import BytesPerSecond, Name, Part, Positive
+
+
+class People(Part):
+    """Hands: at most so many human steps at once."""
+
+    operators: Positive
+
+
+class Link(Part):
+    """A shared pipe: streams share `bandwidth` equally, none faster than `per_stream`."""
+
+    bandwidth: BytesPerSecond
+    per_stream: BytesPerSecond | None = None
+    location: Name | None = None
+
+
+class Bucket(Part):
+    """A client limit: `rate` tokens a second on average, at most `burst` at once."""
+
+    rate: Annotated[
+        str,
+        BeforeValidator(lambda value: str(value) if isinstance(value, int) else value),  # lacks its "/s"
+        Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9})?/(s|m|h)$", examples=["5/s"]),
+    ]
+    burst: Positive
+
+    @model_validator(mode="after")
+    def _refills(self) -> Self:
+        if self.tokens_per_second <= 0:
+            raise ValueError(f"rate {self.rate} never refills; write a rate above 0, such as 5/s")
+        return self
+
+    @property
+    def tokens_per_second(self) -> float:
+        """The refill rate, in tokens per second."""
+        number, unit = self.rate.split("/")
+        return float(number) / {"s": 1.0, "m": 60.0, "h": 3600.0}[unit]
+
+
+class Shared(Part):
+    """What VMs compete for, on either platform."""
+
+    people: People | None = None
+    links: dict[Name, Link] = Field(default_factory=dict)
+    buckets: dict[Name, Bucket] = Field(default_factory=dict)
+
+
+class NodeSlots(Part):
+    """Slots that grow with the cluster."""
+
+    nodes: Positive
+    per_node: Positive = 1
+
+
+Slots = Positive | NodeSlots
+
+
+def slot_count(slots: Slots) -> int:
+    """How many may hold it at once."""
+    return slots if isinstance(slots, int) else slots.nodes * slots.per_node
