@@ -1,0 +1,226 @@
+"""From a scenario and a profile to a plan."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+from rpo_sim.distributions.profile import Profile
+from rpo_sim.errors import ScenarioError
+from rpo_sim.model.binding import Bindings
+from rpo_sim.model.block import mean_seconds
+from rpo_sim.model.compile_copies import CopyCompiler
+from rpo_sim.model.compile_stages import StageCompiler
+from rpo_sim.model.plan import (
+    BucketPlan,
+    FailurePlan,
+    GroupPlan,
+    Input,
+    LinkPlan,
+    PathStepPlan,
+    Plan,
+    StagePlan,
+)
+from rpo_sim.model.pools import PoolNames
+from rpo_sim.results import Tier
+from rpo_sim.scenario.estate import Group
+from rpo_sim.scenario.inputs import Duration
+from rpo_sim.scenario.procedure import Recovery
+from rpo_sim.scenario.schema import Bind, Scenario
+
+_PEOPLE = "the operators"  # with a space: no slots of a scenario can have these names
+_JOBS = "jobs in flight"
+
+
+def compile_plan(
+    scenario: Scenario,
+    platform: str,
+    profile: Profile | None = None,
+    binds: Mapping[str, Bind] | None = None,
+    *,
+    assumed_factor: float = 1.0,
+) -> Plan:
+    """The plan of one platform.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        As loaded: its references hold.
+    platform : str
+    profile : Profile, optional
+        Where `bind:` looks for measurements; without it everything rests on assumptions.
+    binds : mapping of str to Bind, optional
+        Bindings on top of the scenario's own.
+    assumed_factor : float
+        All assumed and extrapolated durations are multiplied by it (semantics: verdict).
+
+    Raises
+    ------
+    ScenarioError
+        If the platform is unknown.
+    NoDataError
+        If a number has neither a measurement that reaches it nor an assumption.
+    ModelError
+        If slots or a link are asked for more than they have.
+    """
+    if platform not in scenario.platforms:
+        known = ", ".join(scenario.platforms)
+        raise ScenarioError(f"{scenario.scenario} has no platform {platform!r}; it has {known}")
+    bindings = Bindings(
+        platform=platform,
+        binds={**scenario.bind, **(binds or {})},
+        profile=profile,
+        assumed_factor=assumed_factor,
+    )
+    return _Compiler(scenario, platform, bindings).plan()
+
+
+class _Compiler:
+    """Turns names into indices, once."""
+
+    def __init__(self, scenario: Scenario, platform: str, bindings: Bindings) -> None:
+        self.scenario, self.platform, self.bindings = scenario, platform, bindings
+        self.recovery: Recovery = scenario.platforms[platform].recovery
+        self.pools = PoolNames()
+        self.links = list(scenario.shared.links)
+        self.buckets = list(scenario.shared.buckets)
+        self.path = self.recovery.path
+        people = scenario.shared.people
+        self.people = self.pools.index(_PEOPLE, people.operators) if people else None
+
+    def plan(self) -> Plan:
+        groups, tiers, applications, waves = self._estate()
+        vms = sum(group.count for group in groups)
+        limit = self.recovery.concurrency
+        job_pool = self.pools.index(_JOBS, limit.limit) if limit else None
+        parts = (self.scenario, self.platform, self.bindings, self.pools)
+        stages = StageCompiler(*parts, self.people).compile(vms)
+        keys = [stage.key for stage in stages]
+        repair = self.recovery.repair
+        plan = Plan(
+            scenario=self.scenario.scenario,
+            platform=self.platform,
+            groups=groups,
+            tiers=tiers,
+            applications=applications,
+            waves=waves,
+            pools=(),
+            links=tuple(self._link(name) for name in self.links),
+            buckets=tuple(self._bucket(name) for name in self.buckets),
+            copies=CopyCompiler(*parts).compile(vms),
+            failure=self._failure(),
+            path=(),
+            choose=self.recovery.choose,
+            stages=stages,
+            job_pool=job_pool,
+            job_until=_position(keys, limit.until if limit else None),
+            barrier=_position(keys, self.recovery.waves.barrier if self.recovery.waves else None),
+            repair=self.bindings.duration("recovery.repair", repair) if repair else None,
+            repair_pool=self.people if repair and repair.by == "people" else None,
+            assumed_factor=self.bindings.assumed_factor,
+        )
+        return replace(plan, pools=self.pools.all(), path=self._path(plan))
+
+    # Estate and failure
+
+    def _estate(self) -> tuple[tuple[GroupPlan, ...], tuple[Tier, ...], tuple[str, ...], int]:
+        stated = self.scenario.estate.groups
+        waves = self.recovery.waves.order if self.recovery.waves else (tuple(g.name for g in stated),)
+        place_of = {name: (w, place) for w, names in enumerate(waves) for place, name in enumerate(names)}
+        names = [group.name for group in stated]
+        tiers = list(dict.fromkeys(group.tier for group in stated))
+        applications = list(dict.fromkeys(_application(group) for group in stated))
+        groups, first, disk, kind = [], 0, 0, 0
+        for group in stated:
+            groups.append(
+                GroupPlan(
+                    name=group.name,
+                    first=first,
+                    count=group.count,
+                    tier=tiers.index(group.tier),
+                    application=applications.index(_application(group)),
+                    wave=place_of[group.name][0],
+                    place=place_of[group.name][1],
+                    needs=tuple(names.index(need) for need in group.needs),
+                    disks=len(group.disks),
+                    first_disk=disk,
+                    first_kind=kind,
+                )
+            )
+            first += group.count
+            disk += group.count * len(group.disks)
+            kind += len(group.disks)
+        return tuple(groups), tuple(map(self._tier, tiers)), tuple(applications), len(waves)
+
+    def _tier(self, name: str) -> Tier:
+        objective = self.scenario.objectives.get(name)
+        return Tier(
+            name=name,
+            rpo_seconds=objective.rpo if objective else None,
+            rto_seconds=objective.rto if objective else None,
+            share=objective.share_of_incidents if objective else None,
+            from_declaration=objective is not None and objective.clock == "declaration",
+            drill_every_seconds=objective.drill_every if objective else math.inf,
+            owner=objective.owner if objective else None,
+        )
+
+    def _failure(self) -> FailurePlan:
+        failure = self.scenario.failure
+
+        def take(name: str, stated: Duration | None) -> Input | None:
+            return self.bindings.duration(f"failure.{name}", stated) if stated else None
+
+        return FailurePlan(
+            scope=failure.scope,
+            detect=take("detect", failure.detect),
+            declare=take("declare", failure.declare),
+            age=take("age", failure.age),
+        )
+
+    # What is competed for
+
+    def _link(self, name: str) -> LinkPlan:
+        link = self.scenario.shared.links[name]
+        per_stream = math.inf if link.per_stream is None else link.per_stream
+        return LinkPlan(name=name, bytes_per_second=link.bandwidth, per_stream=per_stream)
+
+    def _bucket(self, name: str) -> BucketPlan:
+        bucket = self.scenario.shared.buckets[name]
+        return BucketPlan(name=name, rate=bucket.tokens_per_second, burst=float(bucket.burst))
+
+    # Recovery
+
+    def _path(self, plan: Plan) -> tuple[PathStepPlan, ...]:
+        names = [copy.name for copy in plan.copies]
+        steps = []
+        for i, step in enumerate(self.path):
+            mine = [stage for stage in plan.stages if stage.unit in ("vm", "disk") and i in stage.steps]
+            estimate = tuple(_estimate(plan, mine, g) for g in range(len(plan.groups)))
+            steps.append(
+                PathStepPlan(copy=names.index(step.copy_), method=step.method, estimate_seconds=estimate)
+            )
+        return tuple(steps)
+
+
+def _application(group: Group) -> str:
+    """A group without an application is one of its own."""
+    return group.application or group.name
+
+
+def _position(keys: list[str], name: str | None) -> int:
+    """The index of a stage; the end where none is named."""
+    return len(keys) if name is None else keys.index(name)
+
+
+def _estimate(plan: Plan, stages: list[StagePlan], group: int) -> float:
+    """Mean seconds of a VM's own stages, alone: good enough to rank steps of a path."""
+    total = 0.0
+    for stage in stages:
+        if stage.duration is not None:
+            kinds = stage.duration.drawn(None)
+            kind = plan.groups[group].first_kind if stage.unit == "disk" else group
+            total += mean_seconds(kinds[kind if len(kinds) > 1 else 0])
+        elif stage.link is not None:
+            link = plan.links[stage.link]
+            kind = plan.groups[group].first_kind if stage.unit == "disk" else group
+            total += stage.bytes_[kind] / min(link.per_stream, link.bytes_per_second)
+    return total

@@ -1,0 +1,233 @@
+"""Many runs of a plan: in blocks, over processes, the same bytes for any number of them."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from rpo_sim.distributions.base import FloatArray
+from rpo_sim.errors import ModelError
+from rpo_sim.model import simpy_engine
+from rpo_sim.model.block import RUNS_PER_BLOCK, BlockDraws
+from rpo_sim.model.draws import Draws
+from rpo_sim.model.journal import critical_path
+from rpo_sim.model.plan import Chance, Input, Plan
+from rpo_sim.model.protection import Incident, recovery_points, strike
+from rpo_sim.model.run import Recovery, RunInputs
+from rpo_sim.model.workers import Workers
+from rpo_sim.results import InputNote, ResultSet, TierRuns
+
+LEAST_BLOCKS = 80
+DEFAULT_RUNS = LEAST_BLOCKS * RUNS_PER_BLOCK
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BlockResult:
+    """The arrays of one block; rows are runs. ``evidence`` and ``activities`` are per tier."""
+
+    age: FloatArray
+    vm_rpa: FloatArray
+    vm_rpa_best: FloatArray
+    vm_rta: FloatArray
+    declared_at: FloatArray | float
+    evidence: FloatArray
+    activities: FloatArray
+
+
+def activity_names(plan: Plan) -> tuple[str, ...]:
+    """All that can stand on a critical path, in the order of an incident."""
+    tokens = (f"tokens of {bucket.name}" for bucket in plan.buckets)
+    return ("detect", "declare", *(stage.key for stage in plan.stages), "repair", *tokens)
+
+
+def run_block(plan: Plan, seed: int, block: int) -> BlockResult:
+    """Simulate one block of runs in this process."""
+    draws = BlockDraws(plan, Draws(seed), block)
+    incident = strike(plan, draws)
+    newest = recovery_points(plan, draws, incident, simpy_engine.protect)
+    results = [_run(plan, draws, incident, newest, row) for row in range(len(draws.runs))]
+    return BlockResult(
+        **{f.name: np.stack([getattr(result, f.name) for result in results]) for f in fields(BlockResult)}
+    )
+
+
+def replay(plan: Plan, seed: int, run: int) -> Recovery:
+    """One run again, with its journal."""
+    block, row = divmod(run, RUNS_PER_BLOCK)
+    draws = BlockDraws(plan, Draws(seed), block)
+    incident = strike(plan, draws)
+    newest = recovery_points(plan, draws, incident, simpy_engine.protect)
+    return simpy_engine.recover(plan, _inputs(plan, draws, incident, newest, row))
+
+
+def _inputs(plan: Plan, draws: BlockDraws, incident: Incident, newest: FloatArray, row: int) -> RunInputs:
+    failure = plan.failure
+    rpa = incident.failed_at[row] - newest[:, row]
+    return RunInputs(
+        block=draws,
+        row=row,
+        detect_seconds=float(draws.single("failure.detect", failure.detect)[row]),
+        declare_seconds=float(draws.single("failure.declare", failure.declare)[row]),
+        options=tuple(
+            _choose(plan, g, rpa[:, vm].tolist()) for g, group in enumerate(plan.groups) for vm in group.vms
+        ),
+    )
+
+
+def _choose(plan: Plan, group: int, rpa: list[float]) -> tuple[int, ...]:
+    """The steps of the path with a usable point, in the order in which a VM tries them."""
+    usable = [i for i, step in enumerate(plan.path) if rpa[step.copy] < np.inf]
+    if plan.choose == "freshest-clean":
+        usable.sort(key=lambda i: rpa[plan.path[i].copy])
+    elif plan.choose == "fastest-within-rpo":
+        rpo = plan.tiers[plan.groups[group].tier].rpo_seconds
+        limit = np.inf if rpo is None else rpo
+
+        def rank(i: int) -> tuple[bool, float]:
+            late = rpa[plan.path[i].copy] > limit
+            return late, rpa[plan.path[i].copy] if late else plan.path[i].estimate_seconds[group]
+
+        usable.sort(key=rank)
+    return tuple(usable)
+
+
+def _run(plan: Plan, draws: BlockDraws, incident: Incident, newest: FloatArray, row: int) -> BlockResult:
+    recovery = simpy_engine.recover(plan, _inputs(plan, draws, incident, newest, row))
+    failed_at = incident.failed_at[row]
+    best = newest[:, row].max(axis=0, initial=-np.inf)
+    used = np.array([plan.path[step].copy if step >= 0 else -1 for step in recovery.step])
+    restored = newest[used, row, np.arange(plan.n_vms)]
+    rta = np.array(recovery.recovered_at)
+    recovered = np.isfinite(rta)
+    evidence, activities = _critical(plan, recovery)
+    return BlockResult(
+        age=failed_at - incident.onset_at[row],
+        vm_rpa=np.where(recovered, failed_at - restored, np.inf),
+        vm_rpa_best=failed_at - best,
+        vm_rta=rta,
+        declared_at=recovery.declared_at,
+        evidence=evidence,
+        activities=activities,
+    )
+
+
+def _critical(plan: Plan, recovery: Recovery) -> tuple[FloatArray, FloatArray]:
+    """Seconds by evidence and by activity along the critical path of each tier's last VM."""
+    names = {name: i for i, name in enumerate(activity_names(plan))}
+    evidence = np.zeros((len(plan.tiers), 3))
+    activities = np.zeros((len(plan.tiers), len(names)))
+    for t in range(len(plan.tiers)):
+        vms = [vm for group in plan.groups if group.tier == t for vm in group.vms]
+        last = max(vms, key=lambda vm: recovery.recovered_at[vm])
+        if recovery.recovered_at[last] == np.inf:
+            continue
+        until = recovery.recovered_at[last]
+        for share in critical_path(recovery.jobs, recovery.confirmed_by[last], until):
+            evidence[t, share.evidence] += share.seconds
+            activities[t, names[share.what]] += share.seconds
+    return evidence, activities
+
+
+def simulate(
+    plan: Plan,
+    *,
+    seed: int = 1,
+    runs: int = DEFAULT_RUNS,
+    workers: Workers | None = None,
+    progress: Progress | None = None,
+    digests: dict[str, str] | None = None,
+) -> ResultSet:
+    """Simulate many runs.
+
+    Parameters
+    ----------
+    plan : Plan
+    seed : int
+    runs : int
+        Rounded up to whole blocks of 25. Fewer than 2,000 give wider intervals than they claim.
+    workers : Workers, optional
+        Where blocks run (see `pool`); here, if None. The results do not depend on it.
+    progress : callable (runs done, runs in all), optional
+    digests : mapping, optional
+        Digests of the files that went in, to be kept with the result.
+
+    Returns
+    -------
+    ResultSet
+        Interrupted by Ctrl-C, with the blocks finished so far: a contiguous prefix.
+
+    Raises
+    ------
+    ModelError
+        If the plan cannot be run, or was interrupted before its first block.
+    """
+    blocks = -(-runs // RUNS_PER_BLOCK)
+    if blocks < 1:
+        raise ModelError(f"{runs} runs: ask for at least one")
+    done: list[BlockResult] = []
+    interrupted = False
+    try:
+        for result in _blocks(plan, seed, blocks, workers):
+            done.append(result)
+            if progress is not None:
+                progress(len(done) * RUNS_PER_BLOCK, blocks * RUNS_PER_BLOCK)
+    except KeyboardInterrupt:
+        if not done:
+            raise
+        interrupted = True
+    return _result_set(plan, seed, done, interrupted, digests or {})
+
+
+def _blocks(plan: Plan, seed: int, blocks: int, workers: Workers | None) -> Iterator[BlockResult]:
+    calls = [(plan, seed, block) for block in range(blocks)]
+    return workers.in_order(run_block, calls) if workers else itertools.starmap(run_block, calls)
+
+
+def _result_set(
+    plan: Plan, seed: int, done: list[BlockResult], interrupted: bool, digests: dict[str, str]
+) -> ResultSet:
+    def joined(name: str) -> FloatArray:
+        return np.concatenate([getattr(block, name) for block in done])
+
+    vm_rpa, vm_rta, vm_best = joined("vm_rpa"), joined("vm_rta"), joined("vm_rpa_best")
+    evidence, activities, declared_at = joined("evidence"), joined("activities"), joined("declared_at")
+    tiers = []
+    for t, tier in enumerate(plan.tiers):
+        vms = [vm for group in plan.groups if group.tier == t for vm in group.vms]
+        rta = vm_rta[:, vms].max(axis=1)
+        tiers.append(
+            TierRuns(
+                tier=tier,
+                vms=len(vms),
+                rpa=vm_rpa[:, vms].max(axis=1),
+                rpa_best=vm_best[:, vms].max(axis=1),
+                rta=rta,
+                rta_from_declaration=rta - declared_at,
+                evidence=evidence[:, t],
+                activities=activities[:, t],
+            )
+        )
+    return ResultSet(
+        scenario=plan.scenario,
+        platform=plan.platform,
+        seed=seed,
+        runs_per_block=RUNS_PER_BLOCK,
+        assumed_factor=plan.assumed_factor,
+        interrupted=interrupted,
+        tiers=tuple(tiers),
+        activities=activity_names(plan),
+        inputs=tuple(_note(item) for item in plan.inputs()),
+        groups=tuple((group.name, group.count) for group in plan.groups),
+        age=joined("age"),
+        vm_rpa=vm_rpa,
+        vm_rta=vm_rta,
+        digests=digests,
+    )
+
+
+def _note(item: Input | Chance) -> InputNote:
+    restores = item.restores if isinstance(item, Input) else 0
+    return InputNote(key=item.key, evidence=item.evidence, n=item.n, source=item.source, restores=restores)

@@ -1,0 +1,321 @@
+"""The plan: what a scenario compiles to, and all that an engine needs to know.
+
+Plain frozen data. Entities are addressed by index: VMs in the order of their groups, pools, links,
+buckets, stages. Times are float seconds; probabilities and durations are `Input`s whose numbers are drawn
+outside of the engines.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from rpo_sim.distributions.base import Distribution
+from rpo_sim.results import Evidence, Tier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """One uncertain number of the plan.
+
+    Attributes
+    ----------
+    key : str
+        Where it stands in the scenario, such as ``"recovery.data.duration"``.
+    evidence : Evidence
+    n : int
+        Observations behind it; 0 for an assumption.
+    source : str
+        The measurement it is bound to, or ``"assumed"``.
+    base : Distribution
+        As fitted or assumed, before size and concurrency.
+    sizes_bytes : tuple of (int or None)
+        One per kind of member (group or disk): what `base` is asked for; None where size does not matter.
+    concurrency : int
+        Like transfers that may be in flight at once.
+    factor : float
+        1, or the factor under which an assumption is tried.
+    restores : int
+        Verified restores on the plan's own platform among the ``n``.
+    """
+
+    key: str
+    evidence: Evidence
+    n: int
+    source: str
+    base: Distribution
+    sizes_bytes: tuple[int | None, ...] = (None,)
+    concurrency: int = 1
+    factor: float = 1.0
+    restores: int = 0
+
+    def drawn(self, generator: np.random.Generator | None) -> tuple[Distribution, ...]:
+        """One distribution per kind of member, parameters drawn once from their posterior if given."""
+        base = self.base if generator is None else self.base.posterior_draw(generator)
+        sized = {size: base.at(size_bytes=size, concurrency=self.concurrency) for size in self.sizes_bytes}
+        if self.factor != 1.0:
+            sized = {size: distribution.scaled(self.factor) for size, distribution in sized.items()}
+        return tuple(sized[size] for size in self.sizes_bytes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chance:
+    """The probability that an attempt succeeds; ``n_failed`` of ``n`` attempts failed if it was measured."""
+
+    key: str
+    evidence: Evidence
+    source: str
+    probability: float
+    n: int = 0
+    n_failed: int = 0
+
+    def drawn(self, generator: np.random.Generator | None) -> float:
+        """The probability; where measured and a generator is given, from its Jeffreys posterior."""
+        if generator is None or self.evidence is not Evidence.MEASURED:
+            return self.probability
+        return float(generator.beta(self.n - self.n_failed + 0.5, self.n_failed + 0.5))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupPlan:
+    """VMs that are alike: indices ``first`` to ``first + count - 1``.
+
+    ``place`` is its position within its wave. ``first_disk`` counts the disks of all VMs before,
+    ``first_kind`` the kinds of disk of all groups before.
+    """
+
+    name: str
+    first: int
+    count: int
+    tier: int
+    application: int
+    wave: int
+    place: int = 0
+    needs: tuple[int, ...] = ()
+    disks: int = 1
+    first_disk: int = 0
+    first_kind: int = 0
+
+    @property
+    def vms(self) -> range:
+        """The indices of its VMs."""
+        return range(self.first, self.first + self.count)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """Slots that are held and given back; ``capacity`` at once, first come, first served."""
+
+    name: str
+    capacity: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkPlan:
+    """A shared pipe in bytes per second, split by processor sharing with a cap per stream."""
+
+    name: str
+    bytes_per_second: float
+    per_stream: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketPlan:
+    """A token bucket: ``rate`` tokens per second, at most ``burst``; full at the start."""
+
+    name: str
+    rate: float
+    burst: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyPlan:
+    """One level of protection.
+
+    ``every`` is the period in seconds, or None for back-to-back; an attempt that takes longer than
+    ``timeout`` fails at it; ``calendar`` lists (period seconds, points kept) of calendar retention;
+    ``survives`` says whether the failure leaves the copy standing.
+    """
+
+    name: str
+    every: float | None
+    offset: float
+    stagger: bool
+    overlap: str
+    pool: int | None
+    cut_before_slot: bool
+    duration: Input
+    lag: Input
+    timeout: float
+    success: Chance | None
+    retries: int
+    keep_count: int | None
+    keep_seconds: float | None
+    calendar: tuple[tuple[float, int], ...]
+    survives: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagePlan:
+    """One stage of the recovery, for any unit (incident, wave, group, vm, disk, application).
+
+    ``steps`` are the path steps it applies to. ``bytes_`` has one entry per kind of member, as the sizes
+    of its duration; ``link_factor`` scales the bytes when the transfer itself is an assumption under trial.
+    """
+
+    index: int
+    key: str
+    unit: str
+    by: str
+    steps: tuple[int, ...]
+    duration: Input | None
+    success: Chance | None
+    times: int | tuple[float, float]
+    pools: tuple[int, ...]
+    link: int | None
+    bytes_: tuple[int, ...]
+    link_factor: float
+    tokens: tuple[tuple[int, float], ...]
+    timeout: float
+    retries: int
+
+    @property
+    def evidence(self) -> Evidence:
+        """Under which class its seconds are booked."""
+        return self.duration.evidence if self.duration is not None else Evidence.ASSUMED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathStepPlan:
+    """Restore the newest usable point of a copy by a method; `estimate_seconds` per group ranks steps."""
+
+    copy: int
+    method: str
+    estimate_seconds: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailurePlan:
+    """When and how the incident starts."""
+
+    scope: str
+    detect: Input | None
+    declare: Input | None
+    age: Input | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """The VM and disk stages of one path step, and after which stage a job slot or a barrier is passed."""
+
+    stages: tuple[StagePlan, ...]
+    release_after: int
+    safe_after: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One scenario on one platform, compiled.
+
+    ``job_until`` and ``barrier`` are stage indices: the last under the limit of jobs in flight, and the
+    one after which a VM no longer holds up the next wave.
+    """
+
+    scenario: str
+    platform: str
+    groups: tuple[GroupPlan, ...]
+    tiers: tuple[Tier, ...]
+    applications: tuple[str, ...]
+    waves: int
+    pools: tuple[Pool, ...]
+    links: tuple[LinkPlan, ...]
+    buckets: tuple[BucketPlan, ...]
+    copies: tuple[CopyPlan, ...]
+    failure: FailurePlan
+    path: tuple[PathStepPlan, ...]
+    choose: str
+    stages: tuple[StagePlan, ...]
+    job_pool: int | None
+    job_until: int
+    barrier: int
+    repair: Input | None
+    repair_pool: int | None
+    assumed_factor: float = 1.0
+
+    @functools.cached_property
+    def n_vms(self) -> int:
+        """VMs in the plan; also the index of the incident among the jobs."""
+        return sum(group.count for group in self.groups)
+
+    @property
+    def incident(self) -> int:
+        """The index of the incident's job; then come waves, groups, applications and the last job."""
+        return self.n_vms
+
+    @property
+    def n_jobs(self) -> int:
+        """Jobs that exist from the start: VMs, incident, waves, groups, applications, the last."""
+        return self.n_vms + 1 + self.waves + len(self.groups) + len(self.applications) + 1
+
+    @functools.cached_property
+    def group_order(self) -> tuple[int, ...]:
+        """The groups by wave, then by their place in it."""
+        groups = self.groups
+        return tuple(sorted(range(len(groups)), key=lambda g: (groups[g].wave, groups[g].place, g)))
+
+    @functools.cached_property
+    def ranks(self) -> tuple[int, ...]:
+        """Per job: VMs by wave, then place of the group, then index; all others go before them."""
+        ranks = [-1] * self.n_jobs
+        for rank, vm in enumerate(vm for g in self.group_order for vm in self.groups[g].vms):
+            ranks[vm] = rank
+        return tuple(ranks)
+
+    def stages_once_per(self, unit: str) -> tuple[StagePlan, ...]:
+        """The stages done once per wave, group or application, in order."""
+        return self._by_unit[unit]
+
+    @functools.cached_property
+    def _by_unit(self) -> dict[str, tuple[StagePlan, ...]]:
+        units = ("wave", "group", "application")
+        return {unit: tuple(stage for stage in self.stages if stage.unit == unit) for unit in units}
+
+    @functools.cached_property
+    def leading(self) -> tuple[StagePlan, ...]:
+        """Incident stages before the first stage of any other unit."""
+        return tuple(stage for stage in self.stages[: self._others[0]])
+
+    @functools.cached_property
+    def trailing(self) -> tuple[StagePlan, ...]:
+        """Incident stages after the last stage of any other unit: they wait for everyone."""
+        return tuple(stage for stage in self.stages[self._others[1] :])
+
+    @functools.cached_property
+    def _others(self) -> tuple[int, int]:
+        at = [i for i, stage in enumerate(self.stages) if stage.unit != "incident"]
+        return (at[0], at[-1] + 1) if at else (len(self.stages), len(self.stages))
+
+    @functools.cached_property
+    def programs(self) -> tuple[Program, ...]:
+        """What a VM goes through, per step of the path."""
+        return tuple(self._program(step) for step in range(len(self.path)))
+
+    def _program(self, step: int) -> Program:
+        stages = tuple(s for s in self.stages if s.unit in ("vm", "disk") and step in s.steps)
+
+        def last_until(limit: int) -> int:
+            return max((s.index for s in stages if s.index <= limit), default=-1)
+
+        return Program(
+            stages=stages, release_after=last_until(self.job_until), safe_after=last_until(self.barrier)
+        )
+
+    def inputs(self) -> tuple[Input | Chance, ...]:
+        """Every uncertain number, in the order of the plan."""
+        found: list[Input | Chance | None] = [self.failure.age, self.failure.detect, self.failure.declare]
+        for copy in self.copies:
+            found += [copy.duration, copy.lag, copy.success]
+        for stage in self.stages:
+            found += [stage.duration, stage.success]
+        found.append(self.repair)
+        return tuple(item for item in found if item is not None)

@@ -1,0 +1,172 @@
+"""Copies that compete for slots: every due run of every VM, under the overlap policy."""
+
+import heapq
+import itertools
+import math
+from collections import deque
+from collections.abc import Generator
+
+import numpy as np
+import simpy
+
+from rpo_sim.distributions.base import FloatArray
+from rpo_sim.model.plan import CopyPlan, Plan
+from rpo_sim.model.protection import Attempts, Points
+
+_AFTER_ALL_ELSE = 2  # SimPy runs lower numbers first: what ends at an instant has ended for what is due then
+
+
+def protect(plan: Plan, copies: list[tuple[CopyPlan, Attempts]]) -> list[Points]:
+    """The points of copies that share one pool of slots.
+
+    Parameters
+    ----------
+    plan : Plan
+    copies : list of (CopyPlan, Attempts)
+        All with the same ``pool`` (or none, which is a pool without end).
+
+    Returns
+    -------
+    list of Points, one per copy
+    """
+    made = [
+        (np.full(attempts.busy.shape, np.inf), np.full(attempts.busy.shape, np.inf)) for _, attempts in copies
+    ]
+    for run in range(copies[0][1].lag.shape[0]):
+        pool = copies[0][0].pool
+        capacity = plan.pools[pool].capacity if pool is not None else 10**9
+        env = simpy.Environment(initial_time=min(float(a.due[:, run].min()) for _, a in copies))
+        queue = _Queue(env, capacity)
+        for (copy, attempts), (cut_at, available_at) in zip(copies, made, strict=True):
+            one = _CopyRun(env, queue, copy, attempts, run, cut_at[:, run], available_at[:, run])
+            env.process(one.due_runs())
+        env.run()
+    return [Points(cut_at=cut_at, available_at=available_at) for cut_at, available_at in made]
+
+
+class _Queue:
+    """Who waits for a slot of the pool: by the time of the request, then by VM.
+
+    A slot that comes free is handed over at once, without an event of its own: there are thousands of
+    backups in the history of one run.
+    """
+
+    def __init__(self, env: simpy.Environment, capacity: int) -> None:
+        self.env, self.free = env, capacity
+        self._waiting: list[tuple[float, int, int, _CopyRun, int]] = []
+        self._order = itertools.count()
+
+    def request(self, copy: "_CopyRun", number: int, vm: int) -> None:
+        """Have the run begin, now or when a slot comes free."""
+        if self.free:
+            self.free -= 1
+            copy.granted(number, vm, self.env.now)
+        else:
+            heapq.heappush(self._waiting, (self.env.now, vm, next(self._order), copy, number))
+
+    def release(self) -> None:
+        """Hand a slot to the first who waits."""
+        if self._waiting:
+            asked_at, vm, _, copy, number = heapq.heappop(self._waiting)
+            copy.granted(number, vm, asked_at)
+        else:
+            self.free += 1
+
+    def withdraw(self, copy: "_CopyRun", number: int, vm: int) -> None:
+        """Take back a request that was not granted yet."""
+        self._waiting = [
+            entry for entry in self._waiting if (entry[3], entry[4], entry[1]) != (copy, number, vm)
+        ]
+        heapq.heapify(self._waiting)
+
+
+class _CopyRun:
+    """One copy of all VMs in one run; a due run is known by (its number, its VM)."""
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        queue: _Queue,
+        copy: CopyPlan,
+        attempts: Attempts,
+        run: int,
+        cut_at: FloatArray,
+        available_at: FloatArray,
+    ) -> None:
+        self.env, self.queue, self.copy = env, queue, copy
+        back_to_back = copy.every is None  # a queue that was due as a whole when the first was
+        self.overlap = "queue" if back_to_back else copy.overlap
+        self.due = attempts.due[: 1 if back_to_back else None, run]
+        self.busy, self.cut_delay = attempts.busy[:, run].tolist(), attempts.cut_delay[:, run].tolist()
+        self.lag = attempts.lag[run].tolist()
+        self.cut_at, self.available_at = cut_at, available_at
+        vms = self.due.shape[1]
+        self.current: list[int | None] = [None] * vms
+        self.working = [False] * vms
+        later = range(1, len(self.busy)) if back_to_back else ()
+        self.waiting: list[deque[int]] = [deque(later) for _ in range(vms)]
+
+    def due_runs(self) -> Generator[simpy.Event, None, None]:
+        """Look at each due run when its time has come."""
+        flat_due = self.due.ravel()
+        order = np.argsort(flat_due, kind="stable")  # of one instant: by VM
+        vms, now = self.due.shape[1], -math.inf
+        for flat, at in zip(order.tolist(), flat_due[order].tolist(), strict=True):
+            if at == math.inf:
+                return
+            if at > now:
+                now = at
+                if at > self.env.now:
+                    yield self._alarm(at)
+            self._is_due(*divmod(flat, vms))
+
+    def _alarm(self, at: float) -> simpy.Event:
+        due = simpy.Event(self.env)
+        due._ok, due._value = True, None
+        self.env.schedule(due, priority=_AFTER_ALL_ELSE, delay=at - self.env.now)  # type: ignore[arg-type]
+        return due
+
+    def _is_due(self, number: int, vm: int) -> None:
+        overlap, waiting = self.overlap, self.waiting[vm]
+        if overlap == "allow" or self.current[vm] is None:
+            self._start(number, vm)
+        elif overlap == "queue" or (overlap == "coalesce" and not waiting):
+            waiting.append(number)
+        elif overlap == "replace":
+            self._cancel(vm)
+            self._start(number, vm)
+
+    def _start(self, number: int, vm: int) -> None:
+        self.current[vm], self.working[vm] = number, False
+        self.queue.request(self, number, vm)
+
+    def granted(self, number: int, vm: int, asked_at: float) -> None:
+        """Begin a run that has its slot."""
+        self.working[vm] = True
+        end = simpy.Timeout(self.env, self.busy[number][vm], (number, vm, asked_at, self.env.now))
+        assert end.callbacks is not None
+        end.callbacks.append(self._ended)
+
+    def _ended(self, end: simpy.Event) -> None:
+        number, vm, asked_at, granted_at = end._value
+        if self.overlap == "replace" and self.current[vm] != number:
+            return  # cancelled: its slot was given back then
+        self.queue.release()
+        delay = self.cut_delay[number][vm]
+        if delay < math.inf:
+            due_at = asked_at if self.copy.every is None else self.due[number, vm]
+            first_cut_at = due_at if self.copy.cut_before_slot else granted_at
+            self.cut_at[number, vm] = first_cut_at if delay == 0 else granted_at + delay
+            self.available_at[number, vm] = self.env.now + self.lag[vm]
+        if self.overlap != "allow":
+            self.current[vm] = None
+            if self.waiting[vm]:
+                self._start(self.waiting[vm].popleft(), vm)
+
+    def _cancel(self, vm: int) -> None:
+        """Stop the running one: its slot goes if it has one, else its request."""
+        number, self.current[vm] = self.current[vm], None
+        if self.working[vm]:
+            self.queue.release()
+        elif number is not None:
+            self.queue.withdraw(self, number, vm)

@@ -1,0 +1,90 @@
+"""What processes compete for, on SimPy's clock: slots, links, token buckets."""
+
+import heapq
+import itertools
+import math
+
+import simpy
+
+from rpo_sim.model.sharing import SharedLink, Stream
+
+
+class Slots:
+    """``capacity`` slots, held and given back; waiting by (request time, rank), in a heap."""
+
+    __slots__ = ("_env", "_order", "_waiting", "free")
+
+    def __init__(self, env: simpy.Environment, capacity: int) -> None:
+        self._env = env
+        self.free = capacity
+        self._waiting: list[tuple[float, int, int, simpy.Event]] = []
+        self._order = itertools.count()
+
+    def request(self, rank: int) -> simpy.Event | None:
+        """None if a slot is taken at once, else an event whose value is the job that gave it back."""
+        if self.free:
+            self.free -= 1
+            return None
+        event = self._env.event()
+        heapq.heappush(self._waiting, (self._env.now, rank, next(self._order), event))
+        return event
+
+    def release(self, by: int) -> None:
+        """Give a slot back: straight to the first who waits."""
+        if self._waiting:
+            heapq.heappop(self._waiting)[3].succeed(by)
+        else:
+            self.free += 1
+
+
+class Pipe:
+    """A `SharedLink` on SimPy's clock: an event per transfer, woken at the next finish."""
+
+    def __init__(self, env: simpy.Environment, bytes_per_second: float) -> None:
+        self._env = env
+        self._link = SharedLink(bytes_per_second)
+        self._done: dict[Stream, simpy.Event] = {}
+        self._alarm: simpy.Event | None = None
+
+    def send(self, job: int, bytes_: float, cap: float) -> tuple[Stream, simpy.Event]:
+        """Start a transfer; its event comes when it has finished."""
+        stream = self._link.add(self._env.now, job, bytes_, cap)
+        done = self._done[stream] = self._env.event()
+        self._set_alarm()
+        return stream, done
+
+    def give_up(self, stream: Stream) -> None:
+        """Stop a transfer that has not finished."""
+        del self._done[stream]
+        self._link.remove(self._env.now, stream)
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        at = self._link.next_finish()
+        self._alarm = None
+        if at < math.inf:
+            self._alarm = self._env.timeout(at - self._env.now)
+            assert self._alarm.callbacks is not None
+            self._alarm.callbacks.append(self._ring)
+
+    def _ring(self, alarm: simpy.Event) -> None:
+        if alarm is not self._alarm:
+            return  # a later arrival or departure has set another
+        for stream in self._link.finished(self._env.now):
+            self._done.pop(stream).succeed()
+        self._set_alarm()
+
+
+class Tokens:
+    """A token bucket, first come, first served: a request goes when its tokens have gathered."""
+
+    __slots__ = ("_at", "_burst", "_level", "_rate")
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate, self._burst, self._level, self._at = rate, burst, burst, 0.0
+
+    def wait_seconds(self, now: float, tokens: float) -> float:
+        """Take the tokens, on credit if need be, and say how long they take to gather."""
+        self._level = min(self._burst, self._level + (now - self._at) * self._rate) - tokens
+        self._at = now
+        return max(0.0, -self._level / self._rate)
