@@ -5,7 +5,10 @@ import sys
 
 import pytest
 
-HEAVY = {"numpy", "pandas", "pyarrow", "pydantic", "scipy", "simpy", "sqlalchemy", "yaml", "rpo_probes"}
+HEAVY = {
+    "distributed", "kubernetes", "numba", "numpy", "pandas", "prometheus_api_client", "pyarrow", "pydantic",
+    "scipy", "simpy", "sqlalchemy", "yaml", "rpo_probes",
+}  # fmt: skip
 HELP = "from rpo_sim.cli.app import app; app([{}], standalone_mode=False)"
 
 
