@@ -197,7 +197,7 @@ def test_ctrl_c_prints_and_saves_what_was_finished_and_leaves_nobody_behind(
     with simulating(tmp_path, "--out", "part.json", "-o", "json") as process:
         every = wait_for_workers(process)
         os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(timeout=30) == 130
+        assert process.wait(timeout=120) == 130
         assert gone(every)
     (shown,) = json.loads((tmp_path / "out").read_text())["predictions"]
     assert shown["interrupted"] is True
@@ -220,7 +220,7 @@ def test_ctrl_c_before_the_first_block_ends_without_a_result(tmp_path: Path) -> 
     with simulating(tmp_path) as process:
         time.sleep(0.5)
         os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(timeout=30) == 130
+        assert process.wait(timeout=120) == 130
     assert (tmp_path / "out").read_text() == ""
     assert (tmp_path / "err").read_text() == "interrupted\n"
 
@@ -229,7 +229,7 @@ def test_a_worker_that_is_killed_ends_it_with_a_clear_error(tmp_path: Path) -> N
     with simulating(tmp_path, "--out", "part.json") as process:
         every = wait_for_workers(process)
         os.kill(workers_of(every)[0], signal.SIGKILL)
-        assert process.wait(timeout=30) == 1
+        assert process.wait(timeout=120) == 1
         assert gone(every)
     assert (tmp_path / "err").read_text() == (
         "error: a worker process was killed, perhaps for want of memory: try again with --workers 1\n"
