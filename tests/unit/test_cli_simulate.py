@@ -218,7 +218,8 @@ def test_ctrl_c_prints_and_saves_what_was_finished_and_leaves_nobody_behind(
 
 def test_ctrl_c_before_the_first_block_ends_without_a_result(tmp_path: Path) -> None:
     with simulating(tmp_path) as process:
-        time.sleep(0.5)
+        while cpu_seconds(process.pid) < 0.4:  # the command has begun: it loads what it needs
+            time.sleep(0.01)
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(timeout=120) == 130
     assert (tmp_path / "out").read_text() == ""
