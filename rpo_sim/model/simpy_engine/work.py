@@ -22,7 +22,9 @@ class Work:
     def __init__(self, env: simpy.Environment, plan: Plan, inputs: RunInputs) -> None:
         self.env, self.plan, self.inputs = env, plan, inputs
         self.slots = [Slots(env, pool.capacity) for pool in plan.pools]
-        self.pipes = [Pipe(env, link.bytes_per_second) for link in plan.links]
+        self.pipes = [
+            Pipe(env, link.bytes_per_second, inputs.link_totals(i)) for i, link in enumerate(plan.links)
+        ]
         self.tokens = [Tokens(bucket.rate, bucket.burst) for bucket in plan.buckets]
         self.tries: defaultdict[tuple[int, int], int] = defaultdict(int)
         self.rows: dict[tuple[int, int], tuple[list[float], list[bool] | None]] = {}
@@ -77,10 +79,13 @@ class Work:
         return self.rows[key]
 
     def _transfer(self, job: Job, stage: StagePlan, kind: int, alone_seconds: float) -> Process:
-        """Move the stage's bytes, no faster than alone, than one stream may, and than the link allows."""
+        """Move the stage's bytes, no faster than alone, than one stream may, and than the link allows.
+
+        Where jobs only slow each other, what is moved is the time that the job takes when alone.
+        """
         link = self.plan.links[stage.link or 0]
         pipe, start = self.pipes[stage.link or 0], self.env.now
-        bytes_ = stage.bytes_[kind] * stage.link_factor
+        bytes_ = alone_seconds if link.paced else stage.bytes_[kind] * stage.link_factor
         cap = min(link.per_stream, bytes_ / alone_seconds if alone_seconds > 0 else math.inf)
         ok = True
         if bytes_ > 0:
