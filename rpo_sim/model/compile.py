@@ -139,7 +139,10 @@ class _Compiler:
                     application=applications.index(_application(group)),
                     wave=place_of[group.name][0],
                     place=place_of[group.name][1],
-                    needs=tuple(names.index(need) for need in group.needs),
+                    needs=tuple(names.index(need.group) for need in group.needs),
+                    needs_least=tuple(
+                        need.at_least or stated[names.index(need.group)].count for need in group.needs
+                    ),
                     disks=len(group.disks),
                     first_disk=disk,
                     first_kind=kind,

@@ -80,7 +80,8 @@ class Chance:
 class GroupPlan:
     """VMs that are alike: indices ``first`` to ``first + count - 1``.
 
-    ``place`` is its position within its wave. ``first_disk`` counts the disks of all VMs before,
+    ``place`` is its position within its wave. ``needs`` are other groups, ``needs_least`` how many VMs of
+    each. ``first_disk`` counts the disks of all VMs before,
     ``first_kind`` the kinds of disk of all groups before.
     """
 
@@ -92,6 +93,7 @@ class GroupPlan:
     wave: int
     place: int = 0
     needs: tuple[int, ...] = ()
+    needs_least: tuple[int, ...] = ()
     disks: int = 1
     first_disk: int = 0
     first_kind: int = 0

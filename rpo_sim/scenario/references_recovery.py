@@ -173,7 +173,7 @@ def _waves(scenario: Scenario, platform: str, recovery: Recovery) -> Iterator[Pr
     if left_out and wave_of.keys() <= groups.keys():  # else the missing one may be misspelled
         yield Problem(path=path, what=f"in no wave: {', '.join(left_out[:10])}; every group needs one")
     for name, group in groups.items():
-        for needed in group.needs:
+        for needed in (need.group for need in group.needs):
             if wave_of.get(needed, 0) > wave_of.get(name, len(wave_of)):
                 what = f"`{name}` needs `{needed}`, which comes in a later wave; move one of them"
                 yield Problem(path=path, what=what)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rpo_sim.distributions.profile import Profile, ProfileEntry
@@ -95,6 +96,26 @@ def loaded() -> Callable[..., Scenario]:
         return load_scenario_text(json.dumps(document)).scenario
 
     return build
+
+
+Controlled = Callable[[Any, Any, Any], Any]
+
+
+@pytest.fixture
+def controlled() -> Controlled:
+    """Means of 80 batches, without what regression explains by controls: (values, controls, exact means).
+
+    The controls have one row per run and a known mean each; they take away noise and no bias.
+    """
+
+    def means(values: Any, controls: Any, exact: Any) -> Any:
+        batches = values.reshape(80, -1).mean(axis=1)
+        known = np.column_stack(controls).reshape(80, len(values) // 80, -1).mean(axis=1)
+        centred = known - known.mean(axis=0)
+        slopes = np.linalg.lstsq(centred, batches - batches.mean(), rcond=None)[0]
+        return batches - (known - np.asarray(exact)) @ slopes
+
+    return means
 
 
 Agrees = Callable[[Any, float], None]

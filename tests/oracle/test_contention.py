@@ -17,6 +17,7 @@ from rpo_sim.model.plan import Plan
 
 PlanOf = Callable[..., Plan]
 Agrees = Callable[[FloatArray, float], None]
+Controlled = Callable[..., FloatArray]
 EXPONENTIAL = {"assumed": {"exponential": {"mean": "10m"}}}
 
 
@@ -61,25 +62,22 @@ def alone(plan: Plan, runs: int) -> FloatArray:
     return np.concatenate([draws.stage_seconds(plan.stages[0], 0) for draws in blocks])
 
 
-def controlled(values: FloatArray, control: FloatArray, exact: float) -> FloatArray:
-    """Means of 80 batches, with the part that regression explains by a control of known mean taken out."""
-    means, known = values.reshape(80, -1).mean(axis=1), control.reshape(80, -1).mean(axis=1)
-    slope = np.cov(means, known)[0, 1] / known.var(ddof=1)
-    return np.asarray(means - slope * (known - exact))
-
-
 @pytest.mark.parametrize("slots", [None, 4])
-def test_memoryless_stages_that_slow_each_other(plan_of: PlanOf, agrees: Agrees, slots: int | None) -> None:
+def test_memoryless_stages_that_slow_each_other(
+    plan_of: PlanOf, agrees: Agrees, controlled: Controlled, slots: int | None
+) -> None:
     """A pure death process: from n left to n − 1 in m ÷ X(min(n, c)) on average, M/M/c with the curve."""
     stage: dict[str, Any] = {"stage": "boot", "duration": EXPONENTIAL,
                              "contention": {"usl": {"sigma": "10%", "kappa": "2%"}}}  # fmt: skip
     plan = plan_of(count=12, stages=[stage | ({"slots": {"hosts": slots}} if slots else {})])
     last = rta(plan, runs=4000).max(axis=1)
     exact = sum(600.0 / law(min(n, slots or n), 0.1, 0.02) for n in range(1, 13))
-    agrees(controlled(last, alone(plan, 4000).mean(axis=1), 600.0), exact)
+    agrees(controlled(last, [alone(plan, 4000).mean(axis=1)], [600.0]), exact)
 
 
-def test_the_first_of_many_that_slow_each_other(plan_of: PlanOf, agrees: Agrees) -> None:
+def test_the_first_of_many_that_slow_each_other(
+    plan_of: PlanOf, agrees: Agrees, controlled: Controlled
+) -> None:
     """The same process: the k-th to end, at m·Σ 1 ÷ X(n − j), j = 0 … k − 1."""
     stage = {"stage": "boot", "duration": EXPONENTIAL, "contention": {"usl": {"sigma": "25%"}}}
     groups = [{"name": f"vm{i}"} for i in range(8)]
@@ -87,7 +85,7 @@ def test_the_first_of_many_that_slow_each_other(plan_of: PlanOf, agrees: Agrees)
     fifth = np.sort(rta(plan, runs=4000), axis=1)[:, 4]
     control = np.sort(alone(plan, 4000), axis=1)[:, 4]
     exact = sum(600.0 / law(8 - j, 0.25, 0.0) for j in range(5))
-    agrees(controlled(fifth, control, sum(600.0 / (8 - j) for j in range(5))), exact)
+    agrees(controlled(fifth, [control], [sum(600.0 / (8 - j) for j in range(5))]), exact)
 
 
 def test_a_table_of_durations_is_met_where_it_was_measured(plan_of: PlanOf) -> None:

@@ -78,13 +78,15 @@ def any_plan() -> Callable[..., Plan]:
         groups = [
             {"tier": "gold", "disks": [{"capacity": "1GB"}], **group} for group in what.pop("groups", [one])
         ]
-        top = {name: what.pop(name) for name in ("shared", "bind") if name in what}
-        place = {name: dict.fromkeys(("site", "cluster", "backend"), name) for name in ("primary", "vault")}
+        top: dict[str, Any] = {name: what.pop(name) for name in ("shared", "bind") if name in what}
+        place: dict[str, Any] = {
+            name: {"site": name, "cluster": name, "backend": name} for name in ("primary", "vault")
+        }
         backup = {
             "name": "backup", "kind": "backup", "every": "1h", "location": "vault",
             "retention": {"count": 99}, "duration": {"assumed": "10m"}, **what.pop("copy", {}),
         }  # fmt: skip
-        document = {
+        document: dict[str, Any] = {
             "version": 1, "scenario": "any", "summary": "Made up", "locations": place, **top,
             "estate": {"groups": groups}, "failure": {"scope": "site", **what.pop("failure", {})},
             "copies": [backup],

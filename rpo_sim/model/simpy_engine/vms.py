@@ -17,17 +17,32 @@ class Vms:
         self.safe = [False] * n
 
     def recover(self, vm: int, g: int) -> Process:
-        """Wait for its turn and for those it needs, then try its recovery points one after the other."""
+        """Wait for its turn and for those it needs, then try its recovery points one after the other.
+
+        It is back when those it needs are: they may have passed the barrier and still be on their way.
+        """
         job, group = self.jobs[vm], self.plan.groups[g]
         ok = yield from self.work.wait(job, self.gates.group_open[g], "its group's turn")
         if group.needs:
-            what = "needs " + ", ".join(self.plan.groups[need].name for need in group.needs)
-            ok = yield from self.work.wait(job, self.gates.needs_met[g].done, what)
+            ok = yield from self.work.wait(job, self.gates.ready.met[g].done, "needs " + self._needed(g))
         if ok:
             ok = yield from self._along_the_path(job, g)
         self._is_safe(vm, g, ok)
+        if ok and group.needs:
+            what = "needs " + self._needed(g) + " to be back"
+            ok = yield from self.work.wait(job, self.gates.back.met[g].done, what)
+            self.step[vm] = self.step[vm] if ok else -1
+        self.gates.back.report(g, vm, ok)
         self.gates.application_up[group.application].report(vm, ok)
         return ok
+
+    def _needed(self, g: int) -> str:
+        """The groups that a group needs, with how many of each if not all."""
+        group, found = self.plan.groups[g], []
+        for need, least in zip(group.needs, group.needs_least, strict=True):
+            other = self.plan.groups[need]
+            found.append(other.name if least == other.count else f"{least} of {other.name}")
+        return ", ".join(found)
 
     def _along_the_path(self, job: Job, g: int) -> Process:
         for tried, step in enumerate(self.options[job.index]):
@@ -62,7 +77,7 @@ class Vms:
         """Past the barrier (or failed): counted once for its wave and for who needs its group."""
         if not self.safe[vm]:
             self.safe[vm] = True
-            self.gates.group_safe[g].report(vm, ok)
+            self.gates.ready.report(g, vm, ok)
             self.gates.wave_safe[self.plan.groups[g].wave].report(vm, ok)
 
     def _vm_stage(self, job: Job, stage: StagePlan, g: int) -> Process:
