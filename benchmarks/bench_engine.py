@@ -54,7 +54,7 @@ def with_sorted_slots(work: Callable[[], object]) -> Callable[[], object]:
     """The same work on the baseline's queue."""
 
     def baseline() -> object:
-        with mock.patch("rpo_sim.model.simpy_engine.recovery.Slots", SortedSlots):
+        with mock.patch("rpo_sim.model.simpy_engine.work.Slots", SortedSlots):
             return work()
 
     return baseline

@@ -53,6 +53,26 @@ class Bindings:
             restores=entry.verified if (entry.operation, entry.platform) == ("restore", self.platform) else 0,
         )
 
+    def curve(self, key: str, name: str | None, concurrency: int) -> Input | None:
+        """The measurement that a contention curve is taken from; None where nothing is bound.
+
+        Raises
+        ------
+        NoDataError
+            If it was not measured at half the concurrency asked for, unless its binding extrapolates.
+        """
+        entry = self._entry(name)
+        if entry is None or name is None:
+            return None
+        return Input(
+            key=key,
+            evidence=self._reach(key, name, entry, (None,), concurrency),
+            n=entry.n,
+            source=f"{name} = {entry.name}",
+            base=entry.distribution,
+            concurrency=concurrency,
+        )
+
     def chance(self, key: str, stated: Probability | None) -> Chance | None:
         """The input behind a stated probability; None where success is certain."""
         if stated is None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from rpo_sim.distributions.assumed import Fixed
 from rpo_sim.distributions.base import Distribution, FloatArray, sample
 from rpo_sim.distributions.parametric import LogNormal
+from rpo_sim.model.contention import measured_totals
 from rpo_sim.model.draws import Draws
 from rpo_sim.model.plan import Chance, CopyPlan, Input, Plan, StagePlan
 
@@ -32,6 +33,7 @@ class BlockDraws:
         self._chances: dict[str, float] = {}
         self._tables: dict[tuple[str, str, int], FloatArray] = {}
         self._oks: dict[tuple[str, int], BoolArray | None] = {}
+        self._totals: dict[int, tuple[float, ...]] = {}
 
     def uniforms(self, purpose: str, stage: str, group: str, n: int, attempt: int = 0) -> FloatArray:
         """Uniforms of shape ``(runs, n)``."""
@@ -90,6 +92,18 @@ class BlockDraws:
                 u = self._members(stage, "success", attempt)
                 self._oks[key] = u < self._probability(stage.success)
         return self._oks[key]
+
+    def link_totals(self, index: int) -> tuple[float, ...]:
+        """Throughput of a link by streams in flight; a measured curve is drawn once, with its durations."""
+        link = self.plan.links[index]
+        if link.measured is None:
+            return link.totals
+        if index not in self._totals:
+            base = link.measured.base
+            posterior = self._posterior(link.measured)
+            drawn = base if posterior is None else base.posterior_draw(posterior)
+            self._totals[index] = measured_totals(drawn, len(link.totals), link)
+        return self._totals[index]
 
     def repair_seconds(self, attempt: int) -> FloatArray:
         """How long the repair after a job's failure number `attempt` takes, shape ``(runs, jobs)``."""

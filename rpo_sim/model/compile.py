@@ -15,7 +15,6 @@ from rpo_sim.model.plan import (
     FailurePlan,
     GroupPlan,
     Input,
-    LinkPlan,
     PathStepPlan,
     Plan,
     StagePlan,
@@ -81,7 +80,6 @@ class _Compiler:
         self.scenario, self.platform, self.bindings = scenario, platform, bindings
         self.recovery: Recovery = scenario.platforms[platform].recovery
         self.pools = PoolNames()
-        self.links = list(scenario.shared.links)
         self.buckets = list(scenario.shared.buckets)
         self.path = self.recovery.path
         people = scenario.shared.people
@@ -93,7 +91,8 @@ class _Compiler:
         limit = self.recovery.concurrency
         job_pool = self.pools.index(_JOBS, limit.limit) if limit else None
         parts = (self.scenario, self.platform, self.bindings, self.pools)
-        stages = StageCompiler(*parts, self.people).compile(vms)
+        compiler = StageCompiler(*parts, self.people)
+        stages = compiler.compile(vms)
         keys = [stage.key for stage in stages]
         repair = self.recovery.repair
         plan = Plan(
@@ -104,7 +103,7 @@ class _Compiler:
             applications=applications,
             waves=waves,
             pools=(),
-            links=tuple(self._link(name) for name in self.links),
+            links=tuple(compiler.links.values()),
             buckets=tuple(self._bucket(name) for name in self.buckets),
             copies=CopyCompiler(*parts).compile(vms),
             failure=self._failure(),
@@ -140,7 +139,10 @@ class _Compiler:
                     application=applications.index(_application(group)),
                     wave=place_of[group.name][0],
                     place=place_of[group.name][1],
-                    needs=tuple(names.index(need) for need in group.needs),
+                    needs=tuple(names.index(need.group) for need in group.needs),
+                    needs_least=tuple(
+                        need.at_least or stated[names.index(need.group)].count for need in group.needs
+                    ),
                     disks=len(group.disks),
                     first_disk=disk,
                     first_kind=kind,
@@ -177,11 +179,6 @@ class _Compiler:
         )
 
     # What is competed for
-
-    def _link(self, name: str) -> LinkPlan:
-        link = self.scenario.shared.links[name]
-        per_stream = math.inf if link.per_stream is None else link.per_stream
-        return LinkPlan(name=name, bytes_per_second=link.bandwidth, per_stream=per_stream)
 
     def _bucket(self, name: str) -> BucketPlan:
         bucket = self.scenario.shared.buckets[name]
@@ -222,5 +219,6 @@ def _estimate(plan: Plan, stages: list[StagePlan], group: int) -> float:
         elif stage.link is not None:
             link = plan.links[stage.link]
             kind = plan.groups[group].first_kind if stage.unit == "disk" else group
-            total += stage.bytes_[kind] / min(link.per_stream, link.bytes_per_second)
+            alone = link.totals[0] if link.totals else link.bytes_per_second
+            total += stage.bytes_[kind] / min(link.per_stream, alone)
     return total

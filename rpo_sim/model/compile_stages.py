@@ -1,11 +1,14 @@
 """Recovery: each stage of a platform's procedure as the plan needs it."""
 
 import math
+from dataclasses import replace
 
 from rpo_sim.errors import ScenarioError
 from rpo_sim.model.binding import Bindings
-from rpo_sim.model.plan import Input, StagePlan
+from rpo_sim.model.compile_links import LinkCompiler, weaker
+from rpo_sim.model.plan import Input, LinkPlan, StagePlan
 from rpo_sim.model.pools import PoolNames
+from rpo_sim.results import Evidence
 from rpo_sim.scenario.procedure import Stage
 from rpo_sim.scenario.schema import Scenario
 from rpo_sim.scenario.shared import slot_count
@@ -21,21 +24,65 @@ class StageCompiler:
         self.pools, self.people = pools, people
         self.recovery = scenario.platforms[platform].recovery
         self.path = self.recovery.path
-        self.links, self.buckets = list(scenario.shared.links), list(scenario.shared.buckets)
+        self.buckets = list(scenario.shared.buckets)
+        self.vms = sum(group.count for group in scenario.estate.groups)
+        self._linker = LinkCompiler(bindings)
+        self.links = {name: self._link(name) for name in scenario.shared.links}
 
     def compile(self, vms: int) -> tuple[StagePlan, ...]:
-        """The stages, in order."""
+        """The stages, in order; `links` are complete then."""
         return tuple(self._stage(i, stage, vms) for i, stage in enumerate(self.recovery.stages))
+
+    def _link(self, name: str) -> LinkPlan:
+        """A link with the most streams that stages could have in flight on it."""
+        streams = sum(self._streams(stage) for stage in self.recovery.stages if stage.over == name)
+        return self._linker.link(name, self.scenario.shared.links[name], min(streams, self._disks()))
+
+    def _disks(self) -> int:
+        return sum(group.count * len(group.disks) for group in self.scenario.estate.groups)
+
+    def _streams(self, stage: Stage) -> int:
+        """How many of a stage may be at work at once: its members, its slots, the limit of jobs."""
+        members = {"vm": self.vms, "disk": self._disks(), "group": len(self.scenario.estate.groups)}
+        waves, limit = self.recovery.waves, self.recovery.concurrency
+        members["wave"] = len(waves.order) if waves else 1
+        members["application"] = len(self.scenario.estate.groups)
+        most = min([members.get(stage.once_per, 1), *map(slot_count, stage.slots.values())])
+        if limit is not None and stage.once_per in ("vm", "disk") and self._under_limit(stage):
+            disks = max(len(group.disks) for group in self.scenario.estate.groups)
+            most = min(most, limit.limit * (disks if stage.once_per == "disk" else 1))
+        return most
+
+    def _under_limit(self, stage: Stage) -> bool:
+        limit, keys = self.recovery.concurrency, [each.key for each in self.recovery.stages]
+        until = limit.until if limit else None
+        return until is None or keys.index(stage.key) <= keys.index(until)
+
+    def _shared(self, stage: Stage) -> int | None:
+        """The number of the link that a stage is on; its own curve is one too."""
+        if stage.over is not None:
+            return list(self.links).index(stage.over)
+        if stage.contention is None:
+            return None
+        plan = self._linker.stage(stage, self._streams(stage))
+        if plan is None:
+            return None
+        self.links[f"stage {stage.key}"] = plan  # with a space: no link of a scenario has such a name
+        return len(self.links) - 1
 
     def _stage(self, index: int, stage: Stage, vms: int) -> StagePlan:
         key = f"recovery.{stage.key}"
         pools = self.pools.of_slots(stage.slots, "recovery")
         sizes = self._stage_bytes(stage)
+        link = self._shared(stage)
+        curve = weaker(list(self.links.values())[link]) if link is not None else None
         duration = None
         if stage.duration is not None:
             known = sizes or (None,)
             at_once = self._at_once(stage, vms)
             duration = self.bindings.duration(f"{key}.duration", stage.duration, known, at_once)
+            if curve is not None:  # the curve slows it, so it is drawn as if alone
+                duration = replace(duration, concurrency=1)
             self.bindings.require_timeout(duration, f"stage {stage.key}", stage.timeout)
         if stage.human and self.people is not None and stage.once_per != "incident":
             pools = (*pools, self.people)
@@ -49,12 +96,13 @@ class StageCompiler:
             success=self.bindings.chance(f"{key}.success", stage.success),
             times=self._times(stage),
             pools=pools,
-            link=self.links.index(stage.over) if stage.over else None,
+            link=link,
             bytes_=tuple(size or 0 for size in sizes),
-            link_factor=self._link_factor(duration),
+            link_factor=self._link_factor(duration, curve),
             tokens=tuple((self.buckets.index(name), float(n)) for name, n in stage.tokens.items()),
             timeout=math.inf if stage.timeout is None else stage.timeout,
             retries=stage.retries,
+            curve_evidence=curve,
         )
 
     def _stage_bytes(self, stage: Stage) -> tuple[int | None, ...]:
@@ -97,6 +145,8 @@ class StageCompiler:
             return stage.times or 1
         return float(stage.times.assumed.p50), float(stage.times.assumed.p95)
 
-    def _link_factor(self, duration: Input | None) -> float:
-        """A link's bandwidth is stated, so its share of a transfer is assumed with the duration."""
-        return self.bindings.assumed_factor if duration is None else duration.factor
+    def _link_factor(self, duration: Input | None, curve: Evidence | None) -> float:
+        """A stated bandwidth is assumed, so is its share of a transfer; else it goes with the duration."""
+        if duration is not None:
+            return duration.factor
+        return 1.0 if curve is Evidence.MEASURED else self.bindings.assumed_factor

@@ -80,7 +80,8 @@ class Chance:
 class GroupPlan:
     """VMs that are alike: indices ``first`` to ``first + count - 1``.
 
-    ``place`` is its position within its wave. ``first_disk`` counts the disks of all VMs before,
+    ``place`` is its position within its wave. ``needs`` are other groups, ``needs_least`` how many VMs of
+    each. ``first_disk`` counts the disks of all VMs before,
     ``first_kind`` the kinds of disk of all groups before.
     """
 
@@ -92,6 +93,7 @@ class GroupPlan:
     wave: int
     place: int = 0
     needs: tuple[int, ...] = ()
+    needs_least: tuple[int, ...] = ()
     disks: int = 1
     first_disk: int = 0
     first_kind: int = 0
@@ -112,11 +114,29 @@ class Pool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkPlan:
-    """A shared pipe in bytes per second, split by processor sharing with a cap per stream."""
+    """A shared pipe in bytes per second, split by processor sharing with a cap per stream.
+
+    Attributes
+    ----------
+    totals : tuple of float
+        Where the throughput depends on the streams in flight: the total of k of them is ``totals[k - 1]``,
+        of more than are listed the last; empty where it is ``bytes_per_second`` whatever k is.
+    paced : bool
+        No pipe but a stage whose jobs slow each other: what it moves are seconds of each job's duration
+        when alone, at most one per second; `totals` are then seconds per second.
+    measured : Input or None
+        A measured curve, whose totals are drawn anew in each block (`totals` hold its best estimate).
+    evidence : Evidence
+        What the curve rests on.
+    """
 
     name: str
     bytes_per_second: float
     per_stream: float
+    totals: tuple[float, ...] = ()
+    paced: bool = False
+    measured: Input | None = None
+    evidence: Evidence = Evidence.ASSUMED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +181,7 @@ class StagePlan:
 
     ``steps`` are the path steps it applies to. ``bytes_`` has one entry per kind of member, as the sizes
     of its duration; ``link_factor`` scales the bytes when the transfer itself is an assumption under trial.
+    ``curve_evidence`` is what a contention curve rests on that is not the duration's own.
     """
 
     index: int
@@ -178,11 +199,14 @@ class StagePlan:
     tokens: tuple[tuple[int, float], ...]
     timeout: float
     retries: int
+    curve_evidence: Evidence | None = None
 
     @property
     def evidence(self) -> Evidence:
-        """Under which class its seconds are booked."""
-        return self.duration.evidence if self.duration is not None else Evidence.ASSUMED
+        """Under which class its seconds are booked: the weakest of what they rest on."""
+        own = self.duration.evidence if self.duration is not None else None
+        known = [each for each in (own, self.curve_evidence) if each is not None]
+        return max(known, default=Evidence.ASSUMED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,5 +341,5 @@ class Plan:
             found += [copy.duration, copy.lag, copy.success]
         for stage in self.stages:
             found += [stage.duration, stage.success]
-        found.append(self.repair)
+        found += [self.repair, *(link.measured for link in self.links)]
         return tuple(item for item in found if item is not None)

@@ -37,6 +37,10 @@ class RunInputs:
         values: list[bool] = table[self.row].tolist()
         return values
 
+    def link_totals(self, link: int) -> tuple[float, ...]:
+        """Throughput of a link with 1, 2, … streams; empty where it does not depend on them."""
+        return self.block.link_totals(link)
+
     def repair_seconds(self, attempt: int) -> list[float]:
         """How long the repair after failure number ``attempt`` takes, one per VM."""
         values: list[float] = self.block.repair_seconds(attempt)[self.row].tolist()

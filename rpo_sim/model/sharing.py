@@ -3,11 +3,15 @@
 The level is water-filled: what capped streams leave over is split equally among the others. Work per
 arrival or departure is O(log n) plus one move for each stream that the level passes: an uncapped stream is
 tracked in virtual time (bytes that the level has served), a capped one by its finishing time.
+
+Where streams contend, the bandwidth itself depends on how many there are, capped ones included: it is read
+from a table at each arrival and departure.
 """
 
 import heapq
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 FINISHED = 1e-9  # a stream has finished when no more than this share of its bytes remains
@@ -31,10 +35,14 @@ _Entry = tuple[float, int, int, Stream]
 
 
 class SharedLink:
-    """The streams on one link; time in seconds, rates in bytes per second."""
+    """The streams on one link; time in seconds, rates in bytes per second.
 
-    def __init__(self, bytes_per_second: float) -> None:
-        self._bandwidth = bytes_per_second
+    ``totals``, if given, are the bandwidths with 1, 2, … streams; the last holds for more.
+    """
+
+    def __init__(self, bytes_per_second: float, totals: Sequence[float] = ()) -> None:
+        self._bandwidth = totals[0] if totals else bytes_per_second
+        self._totals = totals
         self._now = 0.0
         self._served = 0.0
         self._capped_rate = 0.0
@@ -120,6 +128,10 @@ class SharedLink:
         self._capped_rate = self._capped_rate - stream.cap if self._capped else 0.0
 
     def _rebalance(self) -> None:
+        count = self._capped + self._uncapped
+        if self._totals and count:
+            self._bandwidth = self._totals[min(count, len(self._totals)) - 1]
+            self._make_room()
         while True:
             high, low = self._next(self._highest_cap), self._next(self._lowest_cap)
             if high is not None and high.cap > self.level * (1 + _HAIR):
@@ -132,6 +144,14 @@ class SharedLink:
                 self._cap(low, left)
             else:
                 return
+
+    def _make_room(self) -> None:
+        """Fewer streams may have less in all: then not even the capped ones get what they may have."""
+        high = self._next(self._highest_cap)
+        if not self._uncapped and high is not None and self._capped_rate > self._bandwidth * (1 + _HAIR):
+            left = self._left(high)
+            self._forget(high)
+            self._uncap(high, left)
 
     def _push(self, heap: list[_Entry], key: float, stream: Stream) -> None:
         heapq.heappush(heap, (key, stream.order, stream.version, stream))

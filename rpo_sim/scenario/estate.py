@@ -1,12 +1,21 @@
 """The estate: where VMs lie, what they hold, and what each tier must reach."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from rpo_sim import units
 from rpo_sim.errors import UnitError
-from rpo_sim.scenario.quantities import Bytes, Name, Part, Positive, PositiveSeconds, Ratio, Seconds
+from rpo_sim.scenario.quantities import (
+    Bytes,
+    Name,
+    Part,
+    Positive,
+    PositiveSeconds,
+    Ratio,
+    Seconds,
+    or_text,
+)
 
 
 class Location(Part):
@@ -47,6 +56,20 @@ class Disk(Part):
             raise ValueError(f"used: {error}") from None
 
 
+class Need(Part):
+    """What must be there before a group can begin: all VMs of another, or so many of them."""
+
+    model_config = ConfigDict(json_schema_extra=or_text)
+
+    group: Name
+    at_least: Positive | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_name_means_all(cls, value: Any) -> Any:
+        return {"group": value} if isinstance(value, str) else value
+
+
 class Group(Part):
     """VMs that are alike: a count, disks, and how fast their data changes.
 
@@ -59,7 +82,7 @@ class Group(Part):
     application: Name | None = None
     disks: Annotated[tuple[Disk, ...], Field(min_length=1, max_length=256)]
     change: dict[str, Bytes] = Field(default_factory=dict)
-    needs: tuple[Name, ...] = ()
+    needs: tuple[Need, ...] = ()
 
     @property
     def used_bytes(self) -> int:

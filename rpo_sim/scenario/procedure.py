@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from rpo_sim.scenario.contention import StageContention
 from rpo_sim.scenario.inputs import Duration, HumanDuration, Probability, Times
 from rpo_sim.scenario.quantities import Bytes, Name, Part, Positive, PositiveSeconds, Reason, Retries, or_text
 from rpo_sim.scenario.shared import Slots
@@ -55,6 +56,7 @@ class Stage(Part):
     times: Positive | Times | None = None
     bytes: Literal["used", "capacity"] | Bytes | None = None
     over: Name | None = None
+    contention: StageContention | None = None
     slots: dict[Name, Slots] = Field(default_factory=dict)
     tokens: dict[Name, Positive] = Field(default_factory=dict)
     timeout: PositiveSeconds | None = None

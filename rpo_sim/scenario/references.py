@@ -55,9 +55,12 @@ def _groups(groups: tuple[Group, ...]) -> Iterator[Problem]:
     if total > MAX_VMS:
         yield Problem(path=("estate", "groups"), what=f"{total} VMs in all; at most {MAX_VMS} are simulated")
     for index, group in enumerate(groups):
-        for needed in group.needs:
-            if needed not in names:
-                yield Problem(path=_group_path(index, "needs"), what=unknown("group", needed, names))
+        for need in group.needs:
+            if need.group not in names:
+                yield Problem(path=_group_path(index, "needs"), what=unknown("group", need.group, names))
+            elif (need.at_least or 0) > (has := groups[names.index(need.group)].count):
+                what = f"at least {need.at_least} of `{need.group}`, which has {has}; ask for no more"
+                yield Problem(path=_group_path(index, "needs"), what=what)
         yield from _changes(group, index)
     yield from _cycles(groups)
 
@@ -90,7 +93,7 @@ def _changes(group: Group, index: int) -> Iterator[Problem]:
 
 def _cycles(groups: tuple[Group, ...]) -> Iterator[Problem]:
     """One problem per group from which `needs` lead back to it, at its first such group only."""
-    needs = {group.name: group.needs for group in groups}
+    needs = {group.name: tuple(need.group for need in group.needs) for group in groups}
     done: set[str] = set()
     for index, group in enumerate(groups):
         chain = _way_back(group.name, needs)

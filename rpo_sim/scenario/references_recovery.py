@@ -117,6 +117,7 @@ def _stage(scenario: Scenario, platform: str, index: int) -> Iterator[Problem]:
                 path=path, what=f"{tokens} tokens never fit a burst of {bucket.burst}; raise the burst"
             )
     yield from _transfer(scenario, platform, index, stage)
+    yield from _contention(platform, index, stage)
 
 
 def _transfer(scenario: Scenario, platform: str, index: int, stage: Stage) -> Iterator[Problem]:
@@ -134,6 +135,21 @@ def _transfer(scenario: Scenario, platform: str, index: int, stage: Stage) -> It
     if isinstance(stage.bytes, str) and stage.once_per not in ("vm", "disk"):
         what = f"`{stage.bytes}` is known of a VM or disk, not once per {stage.once_per}; write a size"
         yield Problem(path=stage_path(platform, index, "bytes"), what=what)
+
+
+def _contention(platform: str, index: int, stage: Stage) -> Iterator[Problem]:
+    """A stage's own curve slows its duration; on a link the link has the curve."""
+    if stage.contention is None:
+        return
+    path = stage_path(platform, index, "contention")
+    if stage.over is not None:
+        what = f"streams contend on the link: write the curve there, below `shared.links.{stage.over}`"
+        yield Problem(path=path, what=what)
+    elif stage.duration is None:
+        yield Problem(path=path, what="a curve slows a `duration`, and this stage has none")
+    elif stage.contention.measured == "measured" and stage.duration.measured is None:
+        what = "`measured` means the duration's own measurement, but that is assumed; name a measurement"
+        yield Problem(path=path, what=what)
 
 
 def _waves(scenario: Scenario, platform: str, recovery: Recovery) -> Iterator[Problem]:
@@ -157,7 +173,7 @@ def _waves(scenario: Scenario, platform: str, recovery: Recovery) -> Iterator[Pr
     if left_out and wave_of.keys() <= groups.keys():  # else the missing one may be misspelled
         yield Problem(path=path, what=f"in no wave: {', '.join(left_out[:10])}; every group needs one")
     for name, group in groups.items():
-        for needed in group.needs:
+        for needed in (need.group for need in group.needs):
             if wave_of.get(needed, 0) > wave_of.get(name, len(wave_of)):
                 what = f"`{name}` needs `{needed}`, which comes in a later wave; move one of them"
                 yield Problem(path=path, what=what)

@@ -4,7 +4,8 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from rpo_sim.scenario.quantities import BytesPerSecond, Name, Part, Positive
+from rpo_sim.scenario.contention import LinkContention
+from rpo_sim.scenario.quantities import FASTEST_BYTES_PER_SECOND, BytesPerSecond, Name, Part, Positive
 
 
 class People(Part):
@@ -14,11 +15,21 @@ class People(Part):
 
 
 class Link(Part):
-    """A shared pipe: streams share `bandwidth` equally, none faster than `per_stream`."""
+    """A shared pipe: streams share `bandwidth` equally, none faster than `per_stream`.
 
-    bandwidth: BytesPerSecond
+    With `contention` the total depends on how many streams are in flight; it never exceeds `bandwidth`.
+    """
+
+    bandwidth: BytesPerSecond = FASTEST_BYTES_PER_SECOND
     per_stream: BytesPerSecond | None = None
+    contention: LinkContention | None = None
     location: Name | None = None
+
+    @model_validator(mode="after")
+    def _has_a_rate(self) -> Self:
+        if "bandwidth" not in self.model_fields_set and self.contention is None:
+            raise ValueError("a link needs a `bandwidth`, or a `contention` curve that gives its throughput")
+        return self
 
 
 class Bucket(Part):

@@ -2,13 +2,18 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pytest
 
+from rpo_sim.distributions.profile import Profile, ProfileEntry
+from rpo_sim.distributions.sized import SizeScaled
 from rpo_sim.model.compile import compile_plan
 from rpo_sim.model.plan import Plan
 from rpo_sim.scenario.load import load_scenario_text
+from rpo_sim.scenario.schema import Scenario
 
 PlanOf = Callable[..., Plan]
 
@@ -23,8 +28,36 @@ def _copy(**fields: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def plan_of() -> PlanOf:
-    """A plan from what matters: groups, one copy's fields, stages, and whatever else the recovery says."""
+def plan_of(loaded: Callable[..., Scenario]) -> PlanOf:
+    """The plan of such a scenario."""
+    return lambda **what: compile_plan(loaded(**what), "vmware")
+
+
+@pytest.fixture
+def measured() -> Callable[..., Profile]:
+    """A profile of one transfer that others at once slow down, fitted from 30."""
+
+    def profile(operation: str, stage: str, **fields: Any) -> Profile:
+        fitted = SizeScaled(
+            overhead_seconds=60.0,
+            contention=0.2,
+            sigma=0.1,
+            degrees=28,
+            covariance=((1.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0004)),
+        )
+        entry = ProfileEntry(
+            operation=operation, stage=stage, n=30, n_succeeded=30, n_failed=0, digest="0" * 64,
+            failure_interval=(0.0, 0.116), clock="wall", concurrency_range=(1, 8),
+            **{"distribution": fitted, **fields},
+        )  # fmt: skip
+        return Profile(created_at=datetime(2026, 1, 1, tzinfo=UTC), entries=(entry,))
+
+    return profile
+
+
+@pytest.fixture
+def loaded() -> Callable[..., Scenario]:
+    """A scenario from what matters: groups, one copy's fields, stages, and what else the recovery says."""
 
     def build(
         *,
@@ -34,8 +67,9 @@ def plan_of() -> PlanOf:
         stages: list[dict[str, Any]] | None = None,
         shared: dict[str, Any] | None = None,
         failure: dict[str, Any] | None = None,
+        bind: dict[str, Any] | None = None,
         **recovery: Any,
-    ) -> Plan:
+    ) -> Scenario:
         document = {
             "version": 1,
             "scenario": "oracle",
@@ -57,10 +91,31 @@ def plan_of() -> PlanOf:
                     }
                 }
             },
+            "bind": bind or {},
         }
-        return compile_plan(load_scenario_text(json.dumps(document)).scenario, "vmware")
+        return load_scenario_text(json.dumps(document)).scenario
 
     return build
+
+
+Controlled = Callable[[Any, Any, Any], Any]
+
+
+@pytest.fixture
+def controlled() -> Controlled:
+    """Means of 80 batches, without what regression explains by controls: (values, controls, exact means).
+
+    The controls have one row per run and a known mean each; they take away noise and no bias.
+    """
+
+    def means(values: Any, controls: Any, exact: Any) -> Any:
+        batches = values.reshape(80, -1).mean(axis=1)
+        known = np.column_stack(controls).reshape(80, len(values) // 80, -1).mean(axis=1)
+        centred = known - known.mean(axis=0)
+        slopes = np.linalg.lstsq(centred, batches - batches.mean(), rcond=None)[0]
+        return batches - (known - np.asarray(exact)) @ slopes
+
+    return means
 
 
 Agrees = Callable[[Any, float], None]

@@ -1,6 +1,7 @@
 """The shared link against a naive fluid simulation that recomputes every rate at every event."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -33,13 +34,15 @@ def water_filled(caps: dict[int, float], bandwidth: float) -> dict[int, float]:
     return rates
 
 
-def naive(transfers: list[Transfer], bandwidth: float) -> Ends:
+def naive(transfers: list[Transfer], bandwidth: float, totals: Sequence[float] = ()) -> Ends:
     """Every stream's rest, from event to event."""
     ends: Ends = [(math.nan, False)] * len(transfers)
     rest: dict[int, float] = {}
     coming = sorted(range(len(transfers)), key=lambda i: transfers[i].at)
     now = 0.0
     while rest or coming:
+        if totals and rest:
+            bandwidth = totals[min(len(rest), len(totals)) - 1]
         rates = water_filled({i: transfers[i].cap for i in rest}, bandwidth)
         finish = {i: now + rest[i] / rates[i] for i in rest}
         leave = {i: transfers[i].at + transfers[i].patience for i in rest}
@@ -61,9 +64,9 @@ def naive(transfers: list[Transfer], bandwidth: float) -> Ends:
     return ends
 
 
-def on_the_link(transfers: list[Transfer], bandwidth: float) -> Ends:
+def on_the_link(transfers: list[Transfer], bandwidth: float, totals: Sequence[float] = ()) -> Ends:
     """The same through `SharedLink`, as a caller with a clock uses it."""
-    link = SharedLink(bandwidth)
+    link = SharedLink(bandwidth, totals)
     ends: Ends = [(math.nan, False)] * len(transfers)
     streams: dict[int, Stream] = {}
     coming = sorted(range(len(transfers)), key=lambda i: transfers[i].at)
@@ -158,3 +161,21 @@ def test_bytes_are_neither_lost_nor_made(transfers: list[Transfer], bandwidth: f
     for transfer, (at, _) in zip(transfers, ends, strict=True):
         fastest = min(transfer.cap, bandwidth)
         assert at - transfer.at >= transfer.bytes_ / fastest * (1 - 1e-6) - 1e-6
+
+
+@settings(max_examples=1000)
+@given(
+    transfers=st.one_of(
+        transfers_of(smooth, for_ever),
+        transfers_of(whole, for_ever),
+        transfers_of(smooth, st.one_of(for_ever, smooth)),
+    ),
+    totals=st.lists(st.one_of(smooth, whole), min_size=1, max_size=8),
+)
+def test_any_contention_curve_as_the_naive_simulation(transfers: list[Transfer], totals: list[float]) -> None:
+    """Totals that rise and fall with each stream, caps above and below the level."""
+    for (at, done), (expected, was_done) in zip(
+        on_the_link(transfers, totals[0], totals), naive(transfers, totals[0], totals), strict=True
+    ):
+        assert at == pytest.approx(expected, rel=1e-7)
+        assert done is was_done

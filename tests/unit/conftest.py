@@ -1,6 +1,7 @@
 """Results made by hand, for what judges and prints them; and the real command."""
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -17,7 +18,10 @@ import pytest
 from typer.testing import CliRunner
 
 from rpo_sim.cli.app import app
+from rpo_sim.model.compile import compile_plan
+from rpo_sim.model.plan import Plan
 from rpo_sim.results import Evidence, FloatArray, InputNote, ResultSet, Tier, TierRuns
+from rpo_sim.scenario.load import load_scenario_text
 
 MakeResult = Callable[..., ResultSet]
 RunCommand = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -63,6 +67,34 @@ PLATFORM = """\
           timeout: 24h
         - {stage: boot, duration: {assumed: {lognormal: {p50: BOOT, p95: 10m}}}}
 """
+
+
+@pytest.fixture
+def any_plan() -> Callable[..., Plan]:
+    """A plan from what matters: top-level parts by name, a count of VMs; the rest is the recovery's."""
+
+    def build(**what: Any) -> Plan:
+        one = {"name": "vm", "count": what.pop("count", 1)}
+        groups = [
+            {"tier": "gold", "disks": [{"capacity": "1GB"}], **group} for group in what.pop("groups", [one])
+        ]
+        top: dict[str, Any] = {name: what.pop(name) for name in ("shared", "bind") if name in what}
+        place: dict[str, Any] = {
+            name: {"site": name, "cluster": name, "backend": name} for name in ("primary", "vault")
+        }
+        backup = {
+            "name": "backup", "kind": "backup", "every": "1h", "location": "vault",
+            "retention": {"count": 99}, "duration": {"assumed": "10m"}, **what.pop("copy", {}),
+        }  # fmt: skip
+        document: dict[str, Any] = {
+            "version": 1, "scenario": "any", "summary": "Made up", "locations": place, **top,
+            "estate": {"groups": groups}, "failure": {"scope": "site", **what.pop("failure", {})},
+            "copies": [backup],
+            "platforms": {"vmware": {"recovery": {"path": [{"copy": "backup", "method": "full"}], **what}}},
+        }  # fmt: skip
+        return compile_plan(load_scenario_text(json.dumps(document)).scenario, "vmware")
+
+    return build
 
 
 @pytest.fixture

@@ -58,5 +58,5 @@ def test_work_grows_no_faster_than_n_log_n(vms: int, monkeypatch: pytest.MonkeyP
 
 
 def test_a_queue_sorted_at_each_request_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rpo_sim.model.simpy_engine.recovery.Slots", SortedSlots)
+    monkeypatch.setattr("rpo_sim.model.simpy_engine.work.Slots", SortedSlots)
     assert work_of(SIZES[-1], monkeypatch)["comparisons"] > 10 * allowed(SIZES[-1])

@@ -3,6 +3,7 @@
 import heapq
 import itertools
 import math
+from collections.abc import Sequence
 
 import simpy
 
@@ -40,9 +41,9 @@ class Slots:
 class Pipe:
     """A `SharedLink` on SimPy's clock: an event per transfer, woken at the next finish."""
 
-    def __init__(self, env: simpy.Environment, bytes_per_second: float) -> None:
+    def __init__(self, env: simpy.Environment, bytes_per_second: float, totals: Sequence[float] = ()) -> None:
         self._env = env
-        self._link = SharedLink(bytes_per_second)
+        self._link = SharedLink(bytes_per_second, totals)
         self._done: dict[Stream, simpy.Event] = {}
         self._alarm: simpy.Event | None = None
 

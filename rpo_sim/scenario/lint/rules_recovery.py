@@ -64,7 +64,8 @@ def _priority_groups(scenario: Scenario, platform: str, waves: Waves) -> Iterato
         yield Hit(platform=platform, path=path, message=message)
     wave_of = {name: wave for wave, names in enumerate(waves.order) for name in names}
     for group in scenario.estate.groups:
-        across = [needed for needed in group.needs if wave_of[needed] != wave_of[group.name]]
+        needs = [need.group for need in group.needs]
+        across = [needed for needed in needs if wave_of[needed] != wave_of[group.name]]
         if across:
             message = (
                 f"`{group.name}` needs {', '.join(across)} in an earlier priority group: the groups keep the "

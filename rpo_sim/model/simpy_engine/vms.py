@@ -1,0 +1,105 @@
+"""A VM's way through its recovery: its turn, those it needs, its points one after the other, its disks."""
+
+from rpo_sim.model.journal import Job
+from rpo_sim.model.plan import StagePlan
+from rpo_sim.model.simpy_engine.gates import Gates
+from rpo_sim.model.simpy_engine.work import Process, Work
+
+
+class Vms:
+    """The processes of all VMs, and how far each has come."""
+
+    def __init__(self, work: Work, gates: Gates, jobs: list[Job]) -> None:
+        self.env, self.plan, self.work, self.gates, self.jobs = work.env, work.plan, work, gates, jobs
+        n = self.plan.n_vms
+        self.options = list(work.inputs.options)
+        self.step = [-1] * n
+        self.safe = [False] * n
+
+    def recover(self, vm: int, g: int) -> Process:
+        """Wait for its turn and for those it needs, then try its recovery points one after the other.
+
+        It is back when those it needs are: they may have passed the barrier and still be on their way.
+        """
+        job, group = self.jobs[vm], self.plan.groups[g]
+        ok = yield from self.work.wait(job, self.gates.group_open[g], "its group's turn")
+        if group.needs:
+            ok = yield from self.work.wait(job, self.gates.ready.met[g].done, "needs " + self._needed(g))
+        if ok:
+            ok = yield from self._along_the_path(job, g)
+        self._is_safe(vm, g, ok)
+        if ok and group.needs:
+            what = "needs " + self._needed(g) + " to be back"
+            ok = yield from self.work.wait(job, self.gates.back.met[g].done, what)
+            self.step[vm] = self.step[vm] if ok else -1
+        self.gates.back.report(g, vm, ok)
+        self.gates.application_up[group.application].report(vm, ok)
+        return ok
+
+    def _needed(self, g: int) -> str:
+        """The groups that a group needs, with how many of each if not all."""
+        group, found = self.plan.groups[g], []
+        for need, least in zip(group.needs, group.needs_least, strict=True):
+            other = self.plan.groups[need]
+            found.append(other.name if least == other.count else f"{least} of {other.name}")
+        return ", ".join(found)
+
+    def _along_the_path(self, job: Job, g: int) -> Process:
+        for tried, step in enumerate(self.options[job.index]):
+            if tried:
+                yield from self.work.repair(job)
+            ok = yield from self._attempt(job, g, step)
+            if ok:
+                self.step[job.index] = step
+                return True
+        return False
+
+    def _attempt(self, job: Job, g: int, step: int) -> Process:
+        """All VM stages of one step of the path; the job slot is held from the first through `until`."""
+        program = self.plan.programs[step]
+        pool, ok = self.plan.job_pool, True
+        if pool is not None:
+            yield from self.work.acquire(job, pool)
+        for stage in program.stages:
+            ok = yield from self._vm_stage(job, stage, g)
+            if not ok:
+                break
+            if stage.index == program.release_after and pool is not None:
+                self.work.slots[pool].release(job.index)
+                pool = None
+            if stage.index == program.safe_after:
+                self._is_safe(job.index, g, True)
+        if pool is not None:
+            self.work.slots[pool].release(job.index)
+        return ok
+
+    def _is_safe(self, vm: int, g: int, ok: bool) -> None:
+        """Past the barrier (or failed): counted once for its wave and for who needs its group."""
+        if not self.safe[vm]:
+            self.safe[vm] = True
+            self.gates.ready.report(g, vm, ok)
+            self.gates.wave_safe[self.plan.groups[g].wave].report(vm, ok)
+
+    def _vm_stage(self, job: Job, stage: StagePlan, g: int) -> Process:
+        if stage.unit == "vm":
+            ok: bool = yield from self.work.stage(job, stage, job.index, g)
+            return ok
+        start, finished = self.env.now, list[tuple[int, bool]]()
+        group = self.plan.groups[g]
+        first = group.first_disk + (job.index - group.first) * group.disks
+        disks = []
+        for d in range(group.disks):
+            disk = Job(index=len(self.jobs), rank=job.rank, parent=job.index)
+            self.jobs.append(disk)
+            work = self._disk(disk, stage, first + d, group.first_kind + d, finished)
+            disks.append(self.env.process(work))
+        yield self.env.all_of(disks)
+        self.work.note_wait(job, start, "its disks", finished[-1][0])
+        return all(ok for _, ok in finished)
+
+    def _disk(
+        self, job: Job, stage: StagePlan, member: int, kind: int, finished: list[tuple[int, bool]]
+    ) -> Process:
+        ok = yield from self.work.stage(job, stage, member, kind)
+        finished.append((job.index, ok))
+        return ok

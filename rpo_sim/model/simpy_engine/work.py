@@ -1,0 +1,152 @@
+"""A stage's execution, for any unit: slots, tokens, time or a transfer, retries and repairs; all is noted."""
+
+import math
+from collections import defaultdict
+from collections.abc import Generator, Iterable
+from typing import Any, cast
+
+import simpy
+
+from rpo_sim.model.journal import WAIT, Job, Segment
+from rpo_sim.model.plan import Plan, StagePlan
+from rpo_sim.model.run import RunInputs
+from rpo_sim.model.simpy_engine.resources import Pipe, Slots, Tokens
+from rpo_sim.results import Evidence
+
+Process = Generator[simpy.Event, Any, bool]
+
+
+class Work:
+    """What jobs do with their time, and what they compete for; each public method is a process."""
+
+    def __init__(self, env: simpy.Environment, plan: Plan, inputs: RunInputs) -> None:
+        self.env, self.plan, self.inputs = env, plan, inputs
+        self.slots = [Slots(env, pool.capacity) for pool in plan.pools]
+        self.pipes = [
+            Pipe(env, link.bytes_per_second, inputs.link_totals(i)) for i, link in enumerate(plan.links)
+        ]
+        self.tokens = [Tokens(bucket.rate, bucket.burst) for bucket in plan.buckets]
+        self.tries: defaultdict[tuple[int, int], int] = defaultdict(int)
+        self.rows: dict[tuple[int, int], tuple[list[float], list[bool] | None]] = {}
+
+    def stages(self, job: Job, stages: Iterable[StagePlan], member: int) -> Process:
+        """Stages one after the other, until one fails for good."""
+        for stage in stages:
+            ok = yield from self.stage(job, stage, member, 0)
+            if not ok:
+                return False
+        return True
+
+    def stage(self, job: Job, stage: StagePlan, member: int, kind: int) -> Process:
+        """A stage with its retries; a retry draws again and begins the stage anew."""
+        for retry in range(stage.retries + 1):
+            if retry:
+                yield from self.repair(job)
+            ok = yield from self._once(job, stage, member, kind)
+            if ok:
+                return True
+        return False
+
+    def _once(self, job: Job, stage: StagePlan, member: int, kind: int) -> Process:
+        """Slots in listed order, then tokens, then the work itself, alone or on a link."""
+        for pool in stage.pools:
+            yield from self.acquire(job, pool)
+        for bucket, tokens in stage.tokens:
+            seconds = self.tokens[bucket].wait_seconds(self.env.now, tokens)
+            if seconds > 0:
+                name = f"tokens of {self.plan.buckets[bucket].name}"
+                yield from self.spend(job, name, Evidence.ASSUMED, seconds)
+        number = self.tries[stage.index, member]
+        self.tries[stage.index, member] += 1
+        durations, successes = self._row(stage, number)
+        ok = successes is None or successes[member]
+        if stage.link is None or durations[member] == math.inf:
+            seconds = min(durations[member], stage.timeout)
+            ok = ok and durations[member] <= stage.timeout
+            yield from self.spend(job, stage.key, stage.evidence, seconds)
+        else:
+            in_time = yield from self._transfer(job, stage, kind, durations[member])
+            ok = ok and in_time
+        for pool in stage.pools:
+            self.slots[pool].release(job.index)
+        return ok
+
+    def _row(self, stage: StagePlan, number: int) -> tuple[list[float], list[bool] | None]:
+        key = (stage.index, number)
+        if key not in self.rows:
+            inputs = self.inputs
+            self.rows[key] = inputs.stage_seconds(stage, number), inputs.stage_succeeds(stage, number)
+        return self.rows[key]
+
+    def _transfer(self, job: Job, stage: StagePlan, kind: int, alone_seconds: float) -> Process:
+        """Move the stage's bytes, no faster than alone, than one stream may, and than the link allows.
+
+        Where jobs only slow each other, what is moved is the time that the job takes when alone.
+        """
+        link = self.plan.links[stage.link or 0]
+        pipe, start = self.pipes[stage.link or 0], self.env.now
+        bytes_ = alone_seconds if link.paced else stage.bytes_[kind] * stage.link_factor
+        cap = min(link.per_stream, bytes_ / alone_seconds if alone_seconds > 0 else math.inf)
+        ok = True
+        if bytes_ > 0:
+            stream, done = pipe.send(job.index, bytes_, cap)
+            yield done if stage.timeout == math.inf else done | self.env.timeout(stage.timeout)
+            ok = done.triggered
+            if not ok:
+                pipe.give_up(stream)
+        self._note(job, start, stage.key, stage.evidence)
+        return ok
+
+    def repair(self, job: Job) -> Process:
+        """What people do between a failure and the next try."""
+        plan = self.plan
+        if plan.repair is None:
+            return True
+        if plan.repair_pool is not None:
+            yield from self.acquire(job, plan.repair_pool)
+        who = job.index if job.parent < 0 else job.parent
+        number = self.tries[-1, who]
+        self.tries[-1, who] += 1
+        seconds = self.inputs.repair_seconds(number)[who]
+        yield from self.spend(job, "repair", plan.repair.evidence, seconds)
+        if plan.repair_pool is not None:
+            self.slots[plan.repair_pool].release(job.index)
+        return True
+
+    # What takes time, and is noted
+
+    def spend(self, job: Job, what: str, evidence: Evidence, seconds: float) -> Process:
+        """Let time pass for an activity; for ever if it is infinite."""
+        start = self.env.now
+        if seconds == math.inf:
+            yield self.env.event()  # never comes; `run` tells which remedy there is
+        yield self.env.timeout(seconds)
+        self._note(job, start, what, evidence)
+        return True
+
+    def acquire(self, job: Job, pool: int) -> Process:
+        """Wait for a slot of a pool."""
+        request = self.slots[pool].request(job.rank)
+        if request is not None:
+            start = self.env.now
+            by = yield request
+            self.note_wait(job, start, self.plan.pools[pool].name, by)
+        return True
+
+    def wait(self, job: Job, event: simpy.Event, what: str) -> Process:
+        """Wait for a gate, whose value is (the job that opened it, whether all is well)."""
+        start = self.env.now
+        if not event.processed:
+            yield event
+        by, ok = cast("tuple[int, bool]", event.value)
+        self.note_wait(job, start, what, by)
+        return ok
+
+    def _note(self, job: Job, start: float, what: str, evidence: Evidence) -> None:
+        if self.env.now > start:
+            job.segments.append(Segment(start, self.env.now, what, evidence))
+
+    def note_wait(self, job: Job, start: float, what: str, by: int) -> None:
+        """Note a wait that ends now."""
+        if self.env.now > start:
+            job.segments.append(Segment(start, self.env.now, what, WAIT, by))
