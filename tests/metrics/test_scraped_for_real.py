@@ -3,6 +3,7 @@
 import math
 import time
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -35,7 +36,7 @@ def buckets(seen: list[Observation]) -> Counter[tuple[float, float]]:
 
 def bucket(seconds: float) -> tuple[float, float]:
     edges = (0.0, *EDGES, math.inf)
-    return next((low, high) for low, high in zip(edges, edges[1:], strict=False) if low < seconds <= high)
+    return next((low, high) for low, high in pairwise(edges) if low < seconds <= high)
 
 
 def expected(*seconds: float) -> Counter[tuple[float, float]]:
@@ -63,7 +64,7 @@ def test_a_series_born_in_the_window_counts_from_zero(
 
 
 def test_what_was_counted_before_anyone_looked_is_not_counted(
-    prometheus: PrometheusServer, exporter: Exporter, collect: Collect, monkeypatch: pytest.MonkeyPatch
+    prometheus: PrometheusServer, exporter: Exporter, collect: Collect
 ) -> None:
     """The exporter ran before Prometheus: its first scrape is where counting begins, and the window in which
     it lies is not whole."""
