@@ -15,6 +15,8 @@ HOW_TO_RUN = {
     "root": "run `make test` as root on a machine you can spare, or in a privileged container",
     "mount": "run `make test` as root on a machine you can spare, or in a privileged container",
     "mkfs.xfs": "install xfsprogs",
+    "no prometheus": "install Debian's package prometheus, or put the binary into PATH",
+    "no promtool": "install Debian's package prometheus, or put the binary into PATH",
     "memory cannot be dropped": "let TMPDIR point to a disk instead of a tmpfs",
     "could not import": "install what the lock file names: make clean, then make test",
 }

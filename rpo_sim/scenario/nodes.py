@@ -43,7 +43,7 @@ class Document:
     lines: _Lines
 
 
-def read_document(data: bytes, name: str) -> Document:
+def read_document(data: bytes, name: str, *, kind: str = "scenario") -> Document:
     """The document in `data`.
 
     Parameters
@@ -52,6 +52,8 @@ def read_document(data: bytes, name: str) -> Document:
         UTF-8, with or without a byte order mark.
     name : str
         How messages call the file.
+    kind : str
+        What such a file is, for messages.
 
     Raises
     ------
@@ -61,7 +63,7 @@ def read_document(data: bytes, name: str) -> Document:
     >>> read_document(b"copies:\\n  - {every: 15m, retries: 2}", "a.yaml").content
     {'copies': [{'every': '15m', 'retries': 2}]}
     """
-    walk = _Walk(name=name)
+    walk = _Walk(name=name, kind=kind)
     text = _decode(data, walk)
     events = iter(yaml.parse(text, Loader=_Loader))
     try:
@@ -86,7 +88,7 @@ def _at_tab(text: str, mark: Any) -> bool:
 
 def _decode(data: bytes, walk: "_Walk") -> str:
     if len(data) > MAX_BYTES:
-        raise walk.refuse(None, f"{len(data)} bytes; scenario files are at most {MAX_BYTES} bytes (1 MiB)")
+        raise walk.refuse(None, f"{len(data)} bytes; {walk.kind} files are at most {MAX_BYTES} bytes (1 MiB)")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -106,6 +108,7 @@ class _Walk:
     """One pass over the parser's events; recursion ends at `MAX_DEPTH`, before the stack does."""
 
     name: str
+    kind: str = "scenario"
     lines: _Lines = field(default_factory=dict)
     values: int = 0
 
@@ -120,23 +123,24 @@ class _Walk:
         next(events)  # the stream's start
         start = next(events)
         if isinstance(start, yaml.StreamEndEvent):
-            raise self.refuse(None, "empty: `rpo-sim init` writes a scenario to start from")
+            hint = ": `rpo-sim init` writes a scenario to start from" if self.kind == "scenario" else ""
+            raise self.refuse(None, f"empty{hint}")
         root = next(events)
         if not isinstance(root, yaml.MappingStartEvent):
-            raise self.refuse(root, "a scenario is a mapping of keys, such as `version: 1`")
+            raise self.refuse(root, f"a {self.kind} is a mapping of keys, such as `version: 1`")
         self.lines[()] = 1
         content: dict[str, Any] = self.value(root, events, ())
         next(events)  # the document's end
         after = next(events)
         if not isinstance(after, yaml.StreamEndEvent):
-            raise self.refuse(after, "a second document begins here: one scenario per file")
+            raise self.refuse(after, f"a second document begins here: one {self.kind} per file")
         return content
 
     def value(self, event: Any, events: Iterator[Any], path: Path) -> Any:
         """The value that begins with `event`."""
         self.values += 1
         if self.values > MAX_VALUES:
-            raise self.refuse(event, f"more than {MAX_VALUES} values: too large for a scenario")
+            raise self.refuse(event, f"more than {MAX_VALUES} values: too large for a {self.kind}")
         if len(path) > MAX_DEPTH:
             raise self.refuse(event, f"nested deeper than {MAX_DEPTH}")
         self._plain(event)
