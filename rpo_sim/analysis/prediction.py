@@ -1,12 +1,12 @@
 """A prediction: the runs, and the same runs with every assumption halved and doubled."""
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 from rpo_sim.distributions.profile import Profile
 from rpo_sim.model.compile import compile_plan
 from rpo_sim.model.experiment import DEFAULT_RUNS, simulate
-from rpo_sim.model.workers import Workers
 from rpo_sim.results import Evidence, ResultSet
 from rpo_sim.scenario.load import LoadedScenario
 from rpo_sim.scenario.schema import Bind
@@ -54,7 +54,7 @@ def predict(
     seed: int = 1,
     runs: int = DEFAULT_RUNS,
     vary: bool = True,
-    workers: Workers | None = None,
+    executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Prediction:
     """Simulate a scenario on a platform, with its assumptions as stated and (``vary``) halved and doubled.
@@ -82,7 +82,7 @@ def predict(
                 progress(what, before * of + runs_done, len(plans) * of)
 
         try:
-            result = simulate(plan, seed=seed, runs=runs, workers=workers, progress=told)
+            result = simulate(plan, seed=seed, runs=runs, executor=executor, progress=told)
         except KeyboardInterrupt:  # before the first block of a variation: the base is still worth having
             if not results:
                 raise

@@ -111,7 +111,7 @@ def _predict(
     from rpo_sim.scenario.shipped import shipped_names
 
     made: list[Prediction] = []
-    with worker_pool(workers, runs) as processes:
+    with worker_pool(workers, runs) as executor:
         for name in shipped_names():
             loaded = load_scenario(name)
             made += predictions(
@@ -122,7 +122,7 @@ def _predict(
                 seed=seed,
                 runs=runs,
                 vary=True,
-                workers=processes,
+                executor=executor,
             )
             note_interruption(made)
     return made

@@ -79,7 +79,7 @@ def parity(
     measured = read_profile(profile)
     binds = read_binds(bind, every, measured)
     made: list[Prediction] = []
-    with worker_pool(workers, runs) as processes:
+    with worker_pool(workers, runs) as executor:
         for loaded in every:
             made += predictions(
                 loaded,
@@ -89,7 +89,7 @@ def parity(
                 seed=seed,
                 runs=runs,
                 vary=False,
-                workers=processes,
+                executor=executor,
             )
             if interrupted(made):
                 break

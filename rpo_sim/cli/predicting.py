@@ -12,9 +12,10 @@ import typer
 from rpo_sim.cli.progress import progress_bar
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from rpo_sim.analysis.prediction import Prediction
     from rpo_sim.distributions.profile import Profile
-    from rpo_sim.model.workers import Workers
     from rpo_sim.scenario.load import LoadedScenario
     from rpo_sim.scenario.schema import Bind
 
@@ -64,7 +65,7 @@ def read_profile(path: Path | None) -> "Profile | None":
 
 
 @contextmanager
-def worker_pool(workers: int, runs: int) -> "Iterator[Workers | None]":
+def worker_pool(workers: int, runs: int) -> "Iterator[Executor | None]":
     """Processes to simulate in: as many as asked for (0: one per processor), none for little work."""
     from rpo_sim.model.block import RUNS_PER_BLOCK
     from rpo_sim.model.workers import pool
@@ -82,7 +83,7 @@ def predictions(
     seed: int,
     runs: int,
     vary: bool,
-    workers: "Workers | None",
+    executor: "Executor | None",
 ) -> "list[Prediction]":
     """A prediction per platform; after Ctrl-C those that were finished, and the one that was begun."""
     from rpo_sim.analysis.prediction import predict
@@ -99,7 +100,7 @@ def predictions(
                     seed=seed,
                     runs=runs,
                     vary=vary,
-                    workers=workers,
+                    executor=executor,
                     progress=lambda what, done, of: bar(done, of, what),
                 )
         except KeyboardInterrupt:

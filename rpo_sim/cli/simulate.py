@@ -92,7 +92,7 @@ def simulate(
         return
     if out is not None:
         check_writable(out)
-    with worker_pool(workers, runs) as processes:
+    with worker_pool(workers, runs) as executor:
         made = predictions(
             loaded,
             platforms,
@@ -101,7 +101,7 @@ def simulate(
             seed=seed,
             runs=runs,
             vary=vary,
-            workers=processes,
+            executor=executor,
         )
     typer.echo(render_predictions([prediction.base for prediction in made], output), nl=False)
     if out is not None:

@@ -127,7 +127,7 @@ def _predict(
     platforms = chosen_platforms(loaded, platform)
     measured = read_profile(profile)
     binds = read_binds(bind, [loaded], measured)
-    with worker_pool(workers, runs) as processes:
+    with worker_pool(workers, runs) as executor:
         return predictions(
             loaded,
             platforms,
@@ -136,7 +136,7 @@ def _predict(
             seed=seed,
             runs=runs,
             vary=True,
-            workers=processes,
+            executor=executor,
         )
 
 

@@ -1,7 +1,9 @@
-"""Many runs of a plan: in blocks, over processes, the same bytes for any number of them."""
+"""Many runs of a plan: in blocks, on any executor, the same bytes whatever it is."""
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -15,7 +17,7 @@ from rpo_sim.model.journal import critical_path
 from rpo_sim.model.plan import Chance, Input, Plan
 from rpo_sim.model.protection import Incident, recovery_points, strike
 from rpo_sim.model.run import Recovery, RunInputs
-from rpo_sim.model.workers import Workers
+from rpo_sim.model.scatter import in_order
 from rpo_sim.results import InputNote, ResultSet, TierRuns
 
 LEAST_BLOCKS = 80
@@ -136,7 +138,7 @@ def simulate(
     *,
     seed: int = 1,
     runs: int = DEFAULT_RUNS,
-    workers: Workers | None = None,
+    executor: Executor | None = None,
     progress: Progress | None = None,
     digests: dict[str, str] | None = None,
 ) -> ResultSet:
@@ -148,8 +150,11 @@ def simulate(
     seed : int
     runs : int
         Rounded up to whole blocks of 25. Fewer than 2,000 give wider intervals than they claim.
-    workers : Workers, optional
-        Where blocks run (see `pool`); here, if None. The results do not depend on it.
+    executor : concurrent.futures.Executor, optional
+        Where blocks run; here, if None. Any will do, and the results do not depend on it: that of
+        `rpo_sim.pool`, ``dask_client.get_executor()``, or ``mpi4py.futures.MPIPoolExecutor()`` in a program
+        started with ``mpiexec -n 64 python -m mpi4py.futures program.py``. A block that is lost with its
+        worker is run again.
     progress : callable (runs done, runs in all), optional
     digests : mapping, optional
         Digests of the files that went in, to be kept with the result.
@@ -162,7 +167,9 @@ def simulate(
     Raises
     ------
     ModelError
-        If the plan cannot be run, or was interrupted before its first block.
+        If the plan cannot be run, or workers are lost over and over.
+    KeyboardInterrupt
+        If it was interrupted before its first block.
     """
     blocks = -(-runs // RUNS_PER_BLOCK)
     if blocks < 1:
@@ -170,7 +177,7 @@ def simulate(
     done: list[BlockResult] = []
     interrupted = False
     try:
-        for result in _blocks(plan, seed, blocks, workers):
+        for result in _blocks(plan, seed, blocks, executor):
             done.append(result)
             if progress is not None:
                 progress(len(done) * RUNS_PER_BLOCK, blocks * RUNS_PER_BLOCK)
@@ -181,9 +188,17 @@ def simulate(
     return _result_set(plan, seed, done, interrupted, digests or {})
 
 
-def _blocks(plan: Plan, seed: int, blocks: int, workers: Workers | None) -> Iterator[BlockResult]:
-    calls = [(plan, seed, block) for block in range(blocks)]
-    return workers.in_order(run_block, calls) if workers else itertools.starmap(run_block, calls)
+def _blocks(plan: Plan, seed: int, blocks: int, executor: Executor | None) -> Iterator[BlockResult]:
+    calls = ((plan, seed, block) for block in range(blocks))
+    if executor is None:
+        return itertools.starmap(run_block, calls)
+    return in_order(executor, run_block, calls, in_flight=_in_flight(plan))
+
+
+def _in_flight(plan: Plan) -> int:
+    """Blocks that may wait for their turn: enough for a large cluster, in some 256 MiB at most."""
+    block_bytes = RUNS_PER_BLOCK * plan.n_vms * 3 * 8
+    return max(2 * (os.cpu_count() or 1), min(1024, 2**28 // block_bytes))
 
 
 def _result_set(

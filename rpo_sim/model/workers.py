@@ -1,108 +1,132 @@
-"""Worker processes, each on a pipe of its own, so that the loss of one is noticed at once.
+"""Where blocks run by default: processes for an engine in Python, threads for a compiled one.
 
-With one queue for all, as in `concurrent.futures`, a worker that is killed while it writes leaves half a
-message behind, and everybody waits for the other half.
+`concurrent.futures.ProcessPoolExecutor` has one pipe for the results of all its processes: one that is killed
+while it writes leaves half a message behind, and everybody waits for the other half. Here each has its own.
 """
 
 import multiprocessing
 import os
+import pickle
 import signal
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from typing import Any, TypeVar
-
-from rpo_sim.errors import ModelError
 
 T = TypeVar("T")
 
+GIVES_UP_THE_LOCK = frozenset({"compiled"})  # engines whose kernel lets other threads run
 
-class Workers:
-    """Processes that run functions; made by `pool`."""
+
+class LostWorker(BrokenExecutor):
+    """The process that ran a call is gone; the next call gets a fresh one."""
+
+
+class Processes(ThreadPoolExecutor):
+    """An executor of processes: each has a thread here that talks with it alone.
+
+    A process that is killed costs the call that it ran, which raises `LostWorker`; its thread starts another.
+    """
 
     def __init__(self, count: int) -> None:
+        super().__init__(count, thread_name_prefix="rpo-sim worker", initializer=_block_interrupts)
+        self._own = threading.local()
+        self._lock = threading.Lock()
+        self._workers: set[_Worker] = set()
+        self._killed = False
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> "Future[T]":
+        """Call the function in a process; it, its arguments and its result must be picklable."""
+        return super().submit(self._call, fn, args, kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """As every executor; with ``wait=False`` the processes end with this one."""
+        super().shutdown(wait=wait, cancel_futures=cancel_futures)
+        if wait:
+            for worker in self._workers:
+                worker.end()
+
+    def kill(self) -> None:
+        """End the processes, whatever they are doing."""
+        super().shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            self._killed = True
+            for worker in self._workers:
+                worker.process.terminate()
+        self.shutdown()
+
+    def _call(self, function: Callable[..., T], args: Any, kwargs: Any) -> T:
+        worker = getattr(self._own, "worker", None) or self._started()
+        try:
+            worker.connection.send((function, args, kwargs))
+            result, failure = worker.connection.recv()
+        except (EOFError, OSError) as lost:  # death ends the pipe, for reading and for writing alike
+            self._forget(worker)
+            raise LostWorker("a worker process was killed, perhaps for want of memory") from lost
+        if failure is not None:
+            raise failure
+        return result  # type: ignore[no-any-return]
+
+    def _started(self) -> "_Worker":
+        with self._lock:
+            if self._killed:
+                raise LostWorker("the worker processes were ended")
+            worker = self._own.worker = _Worker()
+            self._workers.add(worker)
+        return worker
+
+    def _forget(self, worker: "_Worker") -> None:
+        self._own.worker = None
+        with self._lock:
+            self._workers.discard(worker)
+            worker.process.kill()  # it may have closed its end and live on
+            worker.end()
+
+
+def _block_interrupts() -> None:
+    """Ctrl-C is the main thread's to handle; what a thread starts inherits that, from its first moment."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
+class _Worker:
+    """A process and our end of its pipe."""
+
+    def __init__(self) -> None:
         posix = os.name == "posix"
         context: Any = multiprocessing.get_context("forkserver" if posix else "spawn")
         if posix:
             context.set_forkserver_preload(["rpo_sim.model.experiment"])
-        self._round = 0
-        self._processes: list[Any] = []
-        self._connections: list[Connection] = []
-        for _ in range(count):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs,), daemon=True)
-            process.start()
-            theirs.close()  # so that the death of the worker is the end of the pipe
-            self._processes.append(process)
-            self._connections.append(ours)
-        self._idle = list(self._connections)
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self.process.start()
+        theirs.close()  # so that the death of the worker is the end of the pipe
 
-    def in_order(self, function: Callable[..., T], calls: Sequence[tuple[Any, ...]]) -> Iterator[T]:
-        """Results of ``function(*call)`` for each call, in the order of the calls.
-
-        Raises
-        ------
-        ModelError
-            If a worker was killed. What the function raises is raised here.
-        """
-        self._round += 1
-        sent, finished = 0, dict[int, T]()
-        for wanted in range(len(calls)):
-            while wanted not in finished:
-                while self._idle and sent < len(calls):
-                    with _a_lost_worker_noticed():  # it may have died while it was idle
-                        self._idle.pop().send((self._round, sent, function, calls[sent]))
-                    sent += 1
-                for number, result in self._received():
-                    finished[number] = result
-            yield finished.pop(wanted)
-
-    def _received(self) -> Iterator[tuple[int, Any]]:
-        """What has come in; answers to calls that nobody waits for any more are dropped."""
-        busy = [each for each in self._connections if each not in self._idle]
-        for connection in wait(busy):
-            assert isinstance(connection, Connection)
-            with _a_lost_worker_noticed():
-                asked, number, result, error = connection.recv()
-            self._idle.append(connection)
-            if asked != self._round:
-                continue
-            if error is not None:
-                raise error
-            yield number, result
-
-    def stop(self) -> None:
-        """End the processes, whatever they are doing."""
-        for connection in self._connections:
-            connection.close()
-        for process in self._processes:
-            process.terminate()
-        for process in self._processes:
-            process.join()
+    def end(self) -> None:
+        """Close the pipe, at whose end the process ends."""
+        self.connection.close()
+        self.process.join()
 
 
 @contextmanager
-def _a_lost_worker_noticed() -> Iterator[None]:
-    """A worker's death ends its pipe, for reading and for writing alike."""
-    try:
-        yield
-    except (EOFError, OSError) as lost:
-        raise ModelError(
-            "a worker process was killed, perhaps for want of memory: try again with --workers 1"
-        ) from lost
+def pool(workers: int, engine: str = "simpy") -> Iterator[Executor | None]:
+    """An executor to share between experiments, of the kind that suits the engine; None for one worker.
 
-
-@contextmanager
-def pool(workers: int) -> Iterator[Workers | None]:
-    """Worker processes to share between experiments; None for one worker."""
+    What it still does at the end is given up.
+    """
     if workers <= 1:
         yield None
         return
-    made = Workers(workers)
+    made = ThreadPoolExecutor(workers) if engine in GIVES_UP_THE_LOCK else Processes(workers)
     try:
         yield made
     finally:
-        made.stop()
+        if isinstance(made, Processes):
+            made.kill()
+        else:
+            made.shutdown(cancel_futures=True)
 
 
 def _serve(connection: Connection) -> None:
@@ -110,10 +134,13 @@ def _serve(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(EOFError, OSError):
         while True:
-            asked, number, function, call = connection.recv()
-            result, failure = None, None
-            try:
-                result = function(*call)
-            except Exception as error:  # noqa: BLE001 - raised again where the result is waited for
-                failure = error
-            connection.send((asked, number, result, failure))
+            connection.send_bytes(_answer(connection.recv_bytes()))
+
+
+def _answer(request: bytes) -> bytes:
+    """The result or what was raised, the failure to read the request or to send the result included."""
+    try:
+        function, args, kwargs = pickle.loads(request)
+        return pickle.dumps((function(*args, **kwargs), None))
+    except Exception as error:  # noqa: BLE001 - raised again where the result is waited for
+        return pickle.dumps((None, error))

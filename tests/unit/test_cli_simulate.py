@@ -130,8 +130,9 @@ def test_results_go_through_a_link_and_to_a_device(quick: Run, tiny: Path, tmp_p
 def descendants(pid: int) -> list[int]:
     found = []
     with contextlib.suppress(OSError):
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            found += [int(child), *descendants(int(child))]
+        for children in Path(f"/proc/{pid}/task").glob("*/children"):  # whichever thread started them
+            for child in children.read_text().split():
+                found += [int(child), *descendants(int(child))]
     return found
 
 
@@ -218,7 +219,7 @@ def test_ctrl_c_prints_and_saves_what_was_finished_and_leaves_nobody_behind(
 
 def test_ctrl_c_before_the_first_block_ends_without_a_result(tmp_path: Path) -> None:
     with simulating(tmp_path) as process:
-        while cpu_seconds(process.pid) < 0.4:  # the command has begun: it loads what it needs
+        while not descendants(process.pid):  # who forks the workers is there, and imports
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(timeout=120) == 130
@@ -226,13 +227,15 @@ def test_ctrl_c_before_the_first_block_ends_without_a_result(tmp_path: Path) -> 
     assert (tmp_path / "err").read_text() == "interrupted\n"
 
 
-def test_a_worker_that_is_killed_ends_it_with_a_clear_error(tmp_path: Path) -> None:
-    with simulating(tmp_path, "--out", "part.json") as process:
+def test_a_worker_that_is_killed_costs_time_and_no_byte(tmp_path: Path, quick: Run) -> None:
+    few = ("--platform", "vmware", "--runs", "1000")
+    with simulating(tmp_path, *few, "--out", "part.json") as process:
         every = wait_for_workers(process)
         os.kill(workers_of(every)[0], signal.SIGKILL)
-        assert process.wait(timeout=120) == 1
+        assert process.wait(timeout=120) == 0
         assert gone(every)
-    assert (tmp_path / "err").read_text() == (
-        "error: a worker process was killed, perhaps for want of memory: try again with --workers 1\n"
-    )
-    assert not (tmp_path / "part.json").exists()
+    error = (tmp_path / "err").read_text()
+    assert "a worker was lost (a worker process was killed, perhaps for want of memory)" in error
+    assert "Traceback" not in error
+    assert quick("simulate", "site-failure", *few, "--out", "whole.json").returncode == 0
+    assert (tmp_path / "part.json").read_bytes() == (tmp_path / "whole.json").read_bytes()

@@ -82,7 +82,7 @@ def test_any_number_of_workers_gives_the_same_bytes(workers: int) -> None:
     alone = simulate(plan, seed=5, runs=100)
     with pool(workers) as processes:
         assert processes is not None
-        assert same_bytes(alone, simulate(plan, seed=5, runs=100, workers=processes))
+        assert same_bytes(alone, simulate(plan, seed=5, runs=100, executor=processes))
 
 
 def test_runs_are_rounded_up_to_blocks_and_keep_their_prefix() -> None:
@@ -109,7 +109,7 @@ def test_an_interrupted_experiment_keeps_a_contiguous_prefix(workers: int) -> No
             os.kill(os.getpid(), signal.SIGINT)
 
     with pool(workers) as processes:
-        result = simulate(plan, runs=500, progress=press, workers=processes)
+        result = simulate(plan, runs=500, progress=press, executor=processes)
     assert result.interrupted
     assert result.runs == 75
     np.testing.assert_array_equal(result.vm_rta, simulate(plan, runs=75).vm_rta)
