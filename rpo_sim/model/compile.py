@@ -16,6 +16,7 @@ from rpo_sim.model.plan import (
     GroupPlan,
     Input,
     LinkPlan,
+    OutagePlan,
     PathStepPlan,
     Plan,
     StagePlan,
@@ -170,7 +171,7 @@ class _Compiler:
             return self.bindings.duration(f"failure.{name}", stated) if stated else None
 
         return FailurePlan(
-            scope=failure.scope,
+            scope=failure.scope_text,
             detect=take("detect", failure.detect),
             declare=take("declare", failure.declare),
             age=take("age", failure.age),
@@ -181,7 +182,11 @@ class _Compiler:
     def _link(self, name: str) -> LinkPlan:
         link = self.scenario.shared.links[name]
         per_stream = math.inf if link.per_stream is None else link.per_stream
-        return LinkPlan(name=name, bytes_per_second=link.bandwidth, per_stream=per_stream)
+        outages = None
+        if link.outages is not None:
+            duration = self.bindings.duration(f"links.{name}.outages", link.outages.duration)
+            outages = OutagePlan(up_seconds=link.outages.every, duration=duration)
+        return LinkPlan(name=name, bytes_per_second=link.available, per_stream=per_stream, outages=outages)
 
     def _bucket(self, name: str) -> BucketPlan:
         bucket = self.scenario.shared.buckets[name]

@@ -4,7 +4,8 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from rpo_sim.scenario.quantities import BytesPerSecond, Name, Part, Positive
+from rpo_sim.scenario.inputs import Duration
+from rpo_sim.scenario.quantities import BytesPerSecond, Name, Part, Positive, PositiveSeconds, Ratio
 
 
 class People(Part):
@@ -13,12 +14,37 @@ class People(Part):
     operators: Positive
 
 
+class Outages(Part):
+    """Copies over the link stand still: on average `every` after the last ended, for `duration`."""
+
+    every: PositiveSeconds
+    duration: Duration
+
+
 class Link(Part):
-    """A shared pipe: streams share `bandwidth` equally, none faster than `per_stream`."""
+    """A shared pipe: streams share it equally, none faster than `per_stream`.
+
+    They have `efficiency` of the `bandwidth` (protocol, encryption), less what is `reserved` for traffic
+    that goes on during an incident.
+    """
 
     bandwidth: BytesPerSecond
+    efficiency: Annotated[Ratio, Field(gt=0)] = 1.0
+    reserved: BytesPerSecond | None = None
     per_stream: BytesPerSecond | None = None
     location: Name | None = None
+    outages: Outages | None = None
+
+    @property
+    def available(self) -> float:
+        """What streams can share, in bytes per second."""
+        return self.bandwidth * self.efficiency - (self.reserved or 0.0)
+
+    @model_validator(mode="after")
+    def _leaves_something(self) -> Self:
+        if self.available <= 0:
+            raise ValueError("nothing is left: `reserved` is as much as `efficiency` of the `bandwidth`")
+        return self
 
 
 class Bucket(Part):
