@@ -65,6 +65,12 @@ class BlockDraws:
         """Durations of one attempt at a copy, shape ``(runs, VMs)``."""
         return self.per_vm("copy", copy.name, copy.duration, attempt)
 
+    def full_seconds(self, copy: CopyPlan, attempt: int) -> FloatArray:
+        """Durations of one attempt at a full of a cycle, shape ``(runs, VMs)``."""
+        assert copy.cycle is not None, "asked of cycles only"
+        assert copy.cycle.duration is not None, "where a link says how long it takes, nothing is drawn"
+        return self.per_vm("copy-full", copy.name, copy.cycle.duration, attempt)
+
     def copy_succeeds(self, copy: CopyPlan, attempt: int) -> BoolArray:
         """Whether that attempt succeeds, shape ``(runs, VMs)``."""
         if copy.success is None:
@@ -115,6 +121,10 @@ class BlockDraws:
             u = np.concatenate([self.vm_uniforms("repair", "repair", attempt), others], axis=1)
             self._tables[key] = sample(self._distributions(item)[0], u)
         return self._tables[key]
+
+    def distribution(self, item: Input) -> Distribution:
+        """The distribution of an input that is the same for all members, as drawn for this block."""
+        return self._distributions(item)[0]
 
     def _distributions(self, item: Input) -> tuple[Distribution, ...]:
         if item.key not in self._drawn:

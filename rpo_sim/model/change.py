@@ -2,10 +2,46 @@
 
 import itertools
 import math
+from dataclasses import dataclass
 
+import numpy as np
+
+from rpo_sim.distributions.base import FloatArray
 from rpo_sim.errors import ScenarioError
 from rpo_sim.scenario.estate import Group
 from rpo_sim.units import parse_duration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeCurve:
+    """Unique bytes that one VM writes within a window: what a transfer after that window must move.
+
+    ``windows`` (float, seconds) ascend, ``sizes`` (float, bytes) go with them; ``most`` is what a VM holds.
+    """
+
+    windows: tuple[float, ...]
+    sizes: tuple[float, ...]
+    most: float
+
+    @classmethod
+    def of(cls, group: Group) -> "ChangeCurve":
+        """The curve that a group states."""
+        points = sorted((parse_duration(window), float(size)) for window, size in group.change.items())
+        windows, sizes = zip(*points, strict=True)
+        return cls(windows=windows, sizes=sizes, most=float(group.used_bytes))
+
+    def within(self, seconds: FloatArray) -> FloatArray:
+        """Bytes within windows of these lengths, as `unique_bytes` has them, not rounded.
+
+        >>> curve = ChangeCurve(windows=(60.0, 3600.0), sizes=(600.0, 7200.0), most=1e6)
+        >>> curve.within(np.array([0.0, 30.0, 3600.0, 7200.0])).tolist()
+        [0.0, 300.0, 7200.0, 14400.0]
+        """
+        short, long = self.windows[0], self.windows[-1]
+        inside = np.clip(seconds, short, long)
+        between = np.interp(np.log(inside), np.log(self.windows), self.sizes)
+        beyond = np.where(seconds < short, seconds / short, np.maximum(seconds, long) / long)
+        return np.minimum(self.most, between * beyond)
 
 
 def unique_bytes(group: Group, window_seconds: float) -> int:

@@ -172,7 +172,7 @@ class _Compiler:
             return self.bindings.duration(f"failure.{name}", stated) if stated else None
 
         return FailurePlan(
-            scope=failure.scope,
+            scope=failure.scope_text,
             detect=take("detect", failure.detect),
             declare=take("declare", failure.declare),
             age=take("age", failure.age),

@@ -1,22 +1,27 @@
 """Protection: each copy of a platform as the plan needs it, with its load checked."""
 
 import math
+from collections import Counter
 from dataclasses import replace
+
+import numpy as np
 
 from rpo_sim.errors import ModelError
 from rpo_sim.model.binding import Bindings
 from rpo_sim.model.block import mean_seconds
-from rpo_sim.model.change import unique_bytes
-from rpo_sim.model.plan import CopyPlan
+from rpo_sim.model.change import ChangeCurve, unique_bytes
+from rpo_sim.model.plan import CopyPlan, CyclePlan, Input, TransferPlan
 from rpo_sim.model.pools import PoolNames
-from rpo_sim.scenario.copies import CopyFields
+from rpo_sim.model.replication import settled_seconds
+from rpo_sim.scenario.copies import CopyFields, Retention
 from rpo_sim.scenario.estate import Group
-from rpo_sim.scenario.inputs import Lag, Shape
+from rpo_sim.scenario.inputs import Duration, Lag, Shape
 from rpo_sim.scenario.schema import Scenario
 from rpo_sim.scenario.shared import slot_count
-from rpo_sim.scenario.survival import survives
+from rpo_sim.scenario.survival import locked_seconds, survives
 
 _CALENDAR_SECONDS = (("daily", 86400.0), ("weekly", 7 * 86400.0), ("monthly", 30 * 86400.0))
+_SHORTEST = 1.0  # seconds between transfers back to back
 _NO_LAG = Lag(assumed=Shape(fixed=0.0))
 
 
@@ -36,7 +41,8 @@ class CopyCompiler:
             If slots with a queue, or a link, are asked for more than they have.
         """
         survive = survives(self.scenario, self.platform)
-        plans = tuple(self._copy(name, copy, survive[name]) for name, copy in self.copies.items())
+        narrow = self._narrow_links(vms)
+        plans = tuple(self._copy(name, copy, survive[name], narrow) for name, copy in self.copies.items())
         sharing: dict[int, list[CopyPlan]] = {}
         for plan in plans:
             if plan.pool is not None:
@@ -50,21 +56,17 @@ class CopyCompiler:
         self._check_links()
         return tuple(replace(plan, pool=None) if plan.pool in roomy else plan for plan in plans)
 
-    def _copy(self, name: str, copy: CopyFields, survives_: bool) -> CopyPlan:
+    def _copy(self, name: str, copy: CopyFields, survives_: bool, narrow: set[str]) -> CopyPlan:
         assert copy.every is not None, "references are checked on loading"
-        assert copy.duration is not None, "references are checked on loading"
-        assert copy.retention is not None, "references are checked on loading"
-        key, retention = f"copies.{name}", copy.retention
+        key, retention = f"copies.{name}", copy.retention or Retention(count=1)
         every = None if isinstance(copy.every, str) else copy.every
-        sizes = tuple(self._copy_bytes(copy, group) for group in self.scenario.estate.groups)
-        slots = sum(slot_count(count) for count in (copy.slots or {}).values())
+        names = list(self.copies)
         calendar = tuple(
             (seconds, count)
             for rule, seconds in _CALENDAR_SECONDS
             if (count := getattr(retention, rule)) is not None
         )
-        duration = self.bindings.duration(f"{key}.duration", copy.duration, sizes, max(slots, 1))
-        self.bindings.require_timeout(duration, f"copy {name}", copy.timeout)
+        sizes = tuple(self._copy_bytes(copy, group) for group in self.scenario.estate.groups)
         return CopyPlan(
             name=name,
             every=every,
@@ -73,7 +75,7 @@ class CopyCompiler:
             overlap=copy.overlap or "skip",
             pool=self.pools.of_slots(copy.slots, "protection")[0] if copy.slots else None,
             cut_before_slot=copy.cut == "before_slot",
-            duration=duration,
+            duration=self._duration(name, copy, copy.duration, sizes),
             lag=self.bindings.duration(f"{key}.lag", copy.lag or _NO_LAG),
             timeout=math.inf if copy.timeout is None else copy.timeout,
             success=self.bindings.chance(f"{key}.success", copy.success),
@@ -82,7 +84,103 @@ class CopyCompiler:
             keep_seconds=retention.keep,
             calendar=calendar,
             survives=survives_,
+            synchronous=copy.synchronous,
+            source=names.index(copy.from_) if copy.from_ is not None else None,
+            hold=copy.hold or 0.0,
+            cycle=self._cycle(name, copy),
+            transfer=self._transfer(name, copy, narrow) if copy.by_link else None,
+            together=bool(copy.cut_together),
+            locked_seconds=locked_seconds(self.scenario, copy),
         )
+
+    def _duration(
+        self, name: str, copy: CopyFields, stated: Duration | None, sizes: tuple[int | None, ...]
+    ) -> Input:
+        """How long a run takes; nothing of its own where a link says, or where there are no runs."""
+        if stated is None:
+            key = f"copies.{name}.{'transfer' if copy.by_link else 'synchronous'}"
+            return self.bindings.duration(key, Duration(assumed=Shape(fixed=0.0)))
+        slots = sum(slot_count(count) for count in (copy.slots or {}).values())
+        key = f"copies.{name}.duration" if stated is copy.duration else f"copies.{name}.cycle.duration"
+        duration = self.bindings.duration(key, stated, sizes, max(slots, 1))
+        self.bindings.require_timeout(duration, f"copy {name}", copy.timeout)
+        return duration
+
+    def _cycle(self, name: str, copy: CopyFields) -> CyclePlan | None:
+        """Fulls and incrementals; unless stated, a full takes what the copy takes for the bytes of a full."""
+        if copy.cycle is None:
+            return None
+        assert isinstance(copy.every, float), "references are checked on loading"
+        duration = None
+        if copy.duration is not None:
+            stated = copy.cycle.duration or copy.duration.model_copy()  # another object: another key
+            duration = self._duration(name, copy, stated, self._full_bytes(copy))
+        return CyclePlan(runs=round(copy.cycle.full / copy.every), duration=duration)
+
+    def _full_bytes(self, copy: CopyFields) -> tuple[int | None, ...]:
+        """Bytes of a full per group; None where the copy moves none that matter."""
+        groups = self.scenario.estate.groups
+        if copy.cycle is None or copy.bytes is None:
+            return (None,) * len(groups)
+        if isinstance(copy.cycle.bytes, int):
+            return (copy.cycle.bytes,) * len(groups)
+        return tuple(g.used_bytes if copy.cycle.bytes == "used" else g.capacity_bytes for g in groups)
+
+    # Transfers over links
+
+    def _narrow_links(self, vms: int) -> set[str]:
+        """Links that cannot give every stream its cap at once: what they carry must be simulated."""
+        streams = Counter(copy.over for copy in self.copies.values() if copy.by_link)
+        narrow = set()
+        for name, copies in streams.items():
+            assert name is not None, "by link, so over one"
+            link = self.scenario.shared.links[name]
+            cap = min(link.per_stream or math.inf, link.available)
+            if copies * vms * cap > link.available * (1 + 1e-12):
+                narrow.add(name)
+        return narrow
+
+    def _transfer(self, name: str, copy: CopyFields, narrow: set[str]) -> TransferPlan:
+        assert copy.over is not None, "by link, so over one"
+        link, groups = self.scenario.shared.links[copy.over], self.scenario.estate.groups
+        moved = tuple(
+            ChangeCurve.of(group) if copy.bytes == "change" else float(self._copy_bytes(copy, group) or 0)
+            for group in groups
+        )
+        cap = min(link.per_stream or math.inf, link.available)
+        factor = self.bindings.assumed_factor
+        settled = copy.every if isinstance(copy.every, float) else 0.0
+        if not settled:
+            settled = settled_seconds(
+                moved,
+                [group.count for group in groups],
+                bandwidth=link.available / factor,
+                cap=cap / factor,
+                hold=copy.hold or 0.0,
+            )
+            self._check_settled(name, copy.over, settled)
+        return TransferPlan(
+            link=list(self.scenario.shared.links).index(copy.over),
+            rate=None if copy.over in narrow else cap,
+            moved=moved,
+            full_bytes=tuple(float(size or 0) for size in self._full_bytes(copy)),
+            factor=factor,
+            settled_seconds=settled,
+        )
+
+    def _check_settled(self, name: str, link: str, seconds: float) -> None:
+        """Refuse transfers back to back that fall behind for ever, or follow each other without end."""
+        if seconds == math.inf:
+            raise ModelError(
+                f"{self.platform}: copy {name}: more changes than link {link!r} can send, so that it falls "
+                "behind for ever; widen the link, or copy less"
+            )
+        if seconds < _SHORTEST:
+            raise ModelError(
+                f"{self.platform}: copy {name}: back to back over {link!r}, runs of less than "
+                f"{_SHORTEST:g} s follow each other; write an interval in `every`, or `hold`, the time "
+                "that each needs before it sends"
+            )
 
     def _copy_bytes(self, copy: CopyFields, group: Group) -> int | None:
         if copy.bytes == "used":
@@ -103,6 +201,8 @@ class CopyCompiler:
             kinds = copy.duration.drawn(None)
             counts = [group.count for group in self.scenario.estate.groups]
             each = [mean_seconds(kinds[g if len(kinds) > 1 else 0]) for g in range(len(counts))]
+            if copy.transfer is not None:  # alone on its link: no more can be said without simulating it
+                each = [self._alone_seconds(copy.transfer, copy.every, g) for g in range(len(counts))]
             busy += sum(n * s for n, s in zip(counts, each, strict=True)) / copy.every if copy.every else 0.0
         if busy > capacity:
             names = " and ".join(copy.name for copy in copies)
@@ -113,6 +213,13 @@ class CopyCompiler:
                 "another overlap policy"
             )
 
+    def _alone_seconds(self, transfer: TransferPlan, every: float | None, group: int) -> float:
+        link = list(self.scenario.shared.links.values())[transfer.link]
+        rule = transfer.moved[group]
+        window = np.array(every or transfer.settled_seconds)
+        size = rule if isinstance(rule, float) else float(rule.within(window))
+        return size * transfer.factor / min(link.per_stream or math.inf, link.available)
+
     def _check_links(self) -> None:
         """Refuse copies that ask a link for more than it has on average."""
         asked: dict[str, float] = {}
@@ -122,7 +229,7 @@ class CopyCompiler:
                 total = sum(g.count * (self._copy_bytes(copy, g) or 0) for g in groups)
                 asked[copy.over] = asked.get(copy.over, 0.0) + total / copy.every
         for name, rate in asked.items():
-            has = self.scenario.shared.links[name].bandwidth
+            has = self.scenario.shared.links[name].available
             if rate > has:
                 raise ModelError(
                     f"{self.platform}: copies ask link {name!r} for {rate / has:.0%} of its bandwidth on "

@@ -6,7 +6,7 @@ from dataclasses import replace
 from rpo_sim.errors import NoDataError
 from rpo_sim.model.binding import REACH, Bindings
 from rpo_sim.model.contention import law_totals, measured_totals, table_totals
-from rpo_sim.model.plan import LinkPlan
+from rpo_sim.model.plan import LinkPlan, OutagePlan
 from rpo_sim.results import Evidence
 from rpo_sim.scenario.contention import (
     AssumedLinkContention,
@@ -33,12 +33,23 @@ class LinkCompiler:
             If more streams may be in flight than twice what a curve was measured at.
         """
         per_stream = math.inf if link.per_stream is None else link.per_stream
-        plan = LinkPlan(name=name, bytes_per_second=link.bandwidth, per_stream=per_stream)
+        plan = LinkPlan(
+            name=name,
+            bytes_per_second=link.available,
+            per_stream=per_stream,
+            outages=self._outages(name, link),
+        )
         if link.contention is None or streams == 0:
             return plan
         plan = self._curve(plan, f"shared.links.{name}.contention", link.contention, streams)
-        totals = tuple(min(total, link.bandwidth) for total in plan.totals)
+        totals = tuple(min(total, link.available) for total in plan.totals)
         return replace(plan, bytes_per_second=max(totals), totals=totals)
+
+    def _outages(self, name: str, link: Link) -> OutagePlan | None:
+        if link.outages is None:
+            return None
+        duration = self.bindings.duration(f"links.{name}.outages", link.outages.duration)
+        return OutagePlan(up_seconds=link.outages.every, duration=duration)
 
     def stage(self, stage: Stage, streams: int) -> LinkPlan | None:
         """The curve of a stage that is on no link; None where a measured one has no measurement yet."""

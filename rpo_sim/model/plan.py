@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rpo_sim.distributions.base import Distribution
+from rpo_sim.model.change import ChangeCurve
 from rpo_sim.results import Evidence, Tier
 
 
@@ -113,6 +114,14 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutagePlan:
+    """When a link stands still for copies: for `duration`, after ``up_seconds`` on average (exponential)."""
+
+    up_seconds: float
+    duration: Input
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LinkPlan:
     """A shared pipe in bytes per second, split by processor sharing with a cap per stream.
 
@@ -137,6 +146,7 @@ class LinkPlan:
     paced: bool = False
     measured: Input | None = None
     evidence: Evidence = Evidence.ASSUMED
+    outages: OutagePlan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,12 +159,51 @@ class BucketPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TransferPlan:
+    """A copy whose runs take as long as their bytes take on a link.
+
+    Attributes
+    ----------
+    link : int
+    rate : float or None
+        Bytes per second of each stream where the link is wide enough for all at once; None where streams
+        share it, which an engine must simulate.
+    moved : tuple of (ChangeCurve or float)
+        Per group: the bytes that one run moves, or how they follow from the time since the last cut.
+    full_bytes : tuple of float
+        Per group: the bytes of a full.
+    factor : float
+        Scales the bytes where assumptions are under trial: the bandwidth is one.
+    settled_seconds : float
+        The window before the first run; for back-to-back, what the runs settle at.
+    """
+
+    link: int
+    rate: float | None
+    moved: tuple[ChangeCurve | float, ...]
+    full_bytes: tuple[float, ...]
+    factor: float
+    settled_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CyclePlan:
+    """A full every so many ``runs``, incrementals between; ``duration`` of a full, None if a link says."""
+
+    runs: int
+    duration: Input | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CopyPlan:
     """One level of protection.
 
     ``every`` is the period in seconds, or None for back-to-back; an attempt that takes longer than
     ``timeout`` fails at it; ``calendar`` lists (period seconds, points kept) of calendar retention;
-    ``survives`` says whether the failure leaves the copy standing.
+    ``survives`` says whether the failure leaves the copy standing; with ``locked_seconds`` it leaves the
+    points younger than that. ``source`` is the copy that it is made from, None for the VM itself; data is
+    held for ``hold`` seconds between its cut and its sending. ``together``: the VMs of an application have
+    a common cut, or no point.
     """
 
     name: str
@@ -173,6 +222,21 @@ class CopyPlan:
     keep_seconds: float | None
     calendar: tuple[tuple[float, int], ...]
     survives: bool
+    synchronous: bool = False
+    source: int | None = None
+    hold: float = 0.0
+    cycle: CyclePlan | None = None
+    transfer: TransferPlan | None = None
+    together: bool = False
+    locked_seconds: float | None = None
+
+    @property
+    def competes_for(self) -> set[tuple[str, int]]:
+        """The pool of slots and the link that it shares; none where its runs wait for nobody."""
+        things = {("pool", self.pool)} if self.pool is not None else set()
+        if self.transfer is not None and (things or self.transfer.rate is None):
+            things.add(("link", self.transfer.link))
+        return things
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,6 +359,15 @@ class Plan:
             ranks[vm] = rank
         return tuple(ranks)
 
+    def contending(self, copy: int) -> tuple[int, ...]:
+        """The copies that it competes with for slots or a link, directly or through others; itself too."""
+        asks = [each.competes_for for each in self.copies]
+        found, wanted = {copy}, asks[copy]
+        while more := {c for c, things in enumerate(asks) if things & wanted} - found:
+            found |= more
+            wanted = wanted.union(*(asks[c] for c in more))
+        return tuple(sorted(found))
+
     def stages_once_per(self, unit: str) -> tuple[StagePlan, ...]:
         """The stages done once per wave, group or application, in order."""
         return self._by_unit[unit]
@@ -339,7 +412,11 @@ class Plan:
         found: list[Input | Chance | None] = [self.failure.age, self.failure.detect, self.failure.declare]
         for copy in self.copies:
             found += [copy.duration, copy.lag, copy.success]
+            found.append(copy.cycle.duration if copy.cycle is not None else None)
         for stage in self.stages:
             found += [stage.duration, stage.success]
         found += [self.repair, *(link.measured for link in self.links)]
+        sent = {copy.transfer.link for copy in self.copies if copy.transfer is not None}
+        outages = (self.links[link].outages for link in sorted(sent))
+        found += [outage.duration for outage in outages if outage is not None]
         return tuple(item for item in found if item is not None)

@@ -7,6 +7,7 @@ age of a corruption) earlier: patterns of skipped or queued runs that repeat aft
 thereby seen at every phase.
 
 Without slots a recursion over due times gives the points; with slots an engine does, from the same draws.
+Copies of copies, fulls with incrementals and VMs cut together then are a matter of `levels`.
 """
 
 import math
@@ -18,7 +19,11 @@ import numpy as np
 from rpo_sim.distributions.base import FloatArray
 from rpo_sim.errors import ModelError
 from rpo_sim.model.block import BlockDraws, BoolArray, mean_seconds
+from rpo_sim.model.levels import asked_since, chained, cut_together, inherited
+from rpo_sim.model.overlap import BEGIN, STARTS
 from rpo_sim.model.plan import CopyPlan, Plan
+from rpo_sim.model.replication import LinkClock, outage_reach, transferred
+from rpo_sim.model.retention import retained
 
 CYCLE = 12  # a multiple of 2, 3 and 4: deterministic overload patterns repeat within it
 WARM_UP = 20  # periods
@@ -32,27 +37,43 @@ class Attempts:
     Attributes
     ----------
     due : ndarray, shape (dues, runs, VMs), float seconds
-        When each is due; inf where a run's history has not begun yet. For back-to-back only the first
-        counts.
+        When each is due, after its hold; inf where a run's history has not begun yet. For back-to-back
+        only the first counts.
     busy : ndarray, same shape, float seconds
         How long it works, failed attempts and retries included.
     cut_delay : ndarray, same shape, float seconds
         From its start to the cut of the attempt that succeeded; inf where none did.
     lag : ndarray, shape (runs, VMs), float seconds
+    full : ndarray of bool, shape (dues, runs), or None
+        Which are fulls of a cycle.
+    until : ndarray, shape (runs,), float seconds, or None
+        The failure: back-to-back transfers go on until then.
+    more : callable or None
+        Whether each VM's run of a number succeeds, where there is no telling how many there will be.
+    clock : LinkClock or None
+        When the link of its transfers was up, if not always.
     """
 
     due: FloatArray
     busy: FloatArray
     cut_delay: FloatArray
     lag: FloatArray
+    full: BoolArray | None = None
+    until: FloatArray | None = None
+    more: Callable[[int], BoolArray] | None = None
+    clock: LinkClock | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Points:
-    """Recovery points of one copy; shape (dues, runs, VMs), float seconds; inf where there is none."""
+    """Recovery points of one copy; shape (dues, runs, VMs), float seconds; inf where there is none.
+
+    ``root_at`` is the cut of the full that a point needs; None where each stands alone.
+    """
 
     cut_at: FloatArray
     available_at: FloatArray
+    root_at: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +92,8 @@ def period(copy: CopyPlan) -> float:
     """Seconds between due runs; for back-to-back the mean duration of a run."""
     if copy.every is not None:
         return copy.every
+    if copy.transfer is not None:
+        return copy.transfer.settled_seconds
     nominal = mean_seconds(copy.duration.drawn(None)[0])
     if not 0 < nominal < math.inf:
         raise ModelError(f"copy {copy.name}: back-to-back needs a finite mean duration above 0 s")
@@ -79,7 +102,8 @@ def period(copy: CopyPlan) -> float:
 
 def strike(plan: Plan, block: BlockDraws) -> Incident:
     """The failure of each run: uniform over the cycle; a corruption began its age earlier."""
-    periods = [period(copy) for copy in plan.copies]
+    scheduled = [copy for copy in plan.copies if not copy.synchronous]
+    periods = [period(copy) * (copy.cycle.runs if copy.cycle else 1) for copy in scheduled]
     corrupt = plan.failure.age is not None
     if corrupt:  # which day of a week or month it is decides what calendar retention has kept
         periods += [every for copy in plan.copies for every, _ in copy.calendar]
@@ -88,13 +112,20 @@ def strike(plan: Plan, block: BlockDraws) -> Incident:
     return Incident(failed_at=failed_at, onset_at=failed_at - age, corrupt=corrupt)
 
 
-def attempts(copy: CopyPlan, block: BlockDraws, incident: Incident) -> Attempts:
+def attempts(
+    copy: CopyPlan, block: BlockDraws, incident: Incident, since: FloatArray | None = None
+) -> Attempts:
     """Draw every due run of a copy between the start of its history and the failure.
 
-    Draws are counted back from the failure, so that a longer history moves no earlier draw.
+    Draws are counted back from the failure, so that a longer history moves no earlier draw. Who copies from
+    this copy may ask what it held ``since`` some moment (float seconds, one per run) before the failure.
     """
     every = period(copy)
     reach = incident.failed_at - incident.onset_at + _calendar_reach(copy, incident)
+    if since is not None:
+        reach = np.maximum(reach, incident.failed_at - since)
+    cycle = copy.cycle.runs if copy.cycle is not None else 1
+    reach = reach + copy.hold + (cycle - 1) * every + outage_reach(block.plan, copy)
     last = np.floor((incident.failed_at - copy.offset) / every)
     first = CYCLE * np.floor((last - WARM_UP - np.ceil(reach / every)) / CYCLE)
     dues = int((last - first).max()) + 1
@@ -105,15 +136,32 @@ def attempts(copy: CopyPlan, block: BlockDraws, incident: Incident) -> Attempts:
         )
     phase = block.vm_uniforms("stagger", copy.name) * every if copy.stagger else np.zeros((1, 1))
     lag = block.per_vm("lag", copy.name, copy.lag, 0)
+    clock = _clock(copy, block, incident, float((reach + (WARM_UP + 2 * CYCLE) * every).max()))
     if copy.every is None:
-        start = (copy.offset + first * every)[:, None] + phase
-        return _back_to_back(copy, block, np.broadcast_to(start, lag.shape), incident, lag)
+        start = np.broadcast_to((copy.offset + first * every)[:, None] + phase, lag.shape)
+        if copy.transfer is not None:
+            return _sent_on(copy, block, start, incident, lag, clock)
+        return _back_to_back(copy, block, start, incident, lag)
     index = last - np.arange(dues)[::-1, None]
     due = copy.offset + index[:, :, None] * every + phase
     due = np.where(index[:, :, None] >= first[:, None], due, np.inf)
-    runs = [_run(copy, block, j) for j in reversed(range(dues))]
+    full = None if copy.cycle is None else index % cycle == 0
+    runs = [_run(copy, block, j, None if full is None else full[-1 - j]) for j in reversed(range(dues))]
     busy, cut_delay = (np.stack(part) for part in zip(*runs, strict=True))
-    return Attempts(due=np.broadcast_to(due, busy.shape), busy=busy, cut_delay=cut_delay, lag=lag)
+    return Attempts(
+        due=np.broadcast_to(due + copy.hold, busy.shape),
+        busy=busy,
+        cut_delay=cut_delay,
+        lag=lag,
+        full=full,
+        clock=clock,
+    )
+
+
+def _clock(copy: CopyPlan, block: BlockDraws, incident: Incident, reach: float) -> LinkClock | None:
+    """When the link of a copy was up, as far back as its history goes; None where it always was."""
+    link = block.plan.links[copy.transfer.link] if copy.transfer is not None else None
+    return LinkClock(link, block, incident.failed_at, reach) if link and link.outages else None
 
 
 def _calendar_reach(copy: CopyPlan, incident: Incident) -> float:
@@ -135,14 +183,42 @@ def _back_to_back(
     return Attempts(due=np.stack(due), busy=busy, cut_delay=cut_delay, lag=lag)
 
 
-def _run(copy: CopyPlan, block: BlockDraws, number: int) -> tuple[FloatArray, FloatArray]:
-    """One due run: seconds it works, and from its start to the cut that succeeded (inf if none)."""
+def _sent_on(
+    copy: CopyPlan,
+    block: BlockDraws,
+    start: FloatArray,
+    incident: Incident,
+    lag: FloatArray,
+    clock: LinkClock | None,
+) -> Attempts:
+    """Transfers that follow each other: how many there are depends on how long each takes."""
+    one = (1, *lag.shape)
+    return Attempts(
+        due=np.broadcast_to(start + copy.hold, one),
+        busy=np.zeros(one),
+        cut_delay=np.zeros(one),
+        lag=lag,
+        until=incident.failed_at,
+        more=lambda number: block.copy_succeeds(copy, number),
+        clock=clock,
+    )
+
+
+def _run(
+    copy: CopyPlan, block: BlockDraws, number: int, full: BoolArray | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """One due run: seconds it works, and from its start to the cut that succeeded (inf if none).
+
+    ``full`` says in which runs of the block it is the full of a cycle.
+    """
     tries = copy.retries + 1
     busy = np.zeros((len(block.runs), block.plan.n_vms))
     cut_delay = np.full_like(busy, np.inf)
     trying = np.ones(busy.shape, dtype=np.bool_)
     for attempt in range(number * tries, (number + 1) * tries):
         seconds = block.copy_seconds(copy, attempt)
+        if full is not None and copy.cycle is not None and copy.cycle.duration is not None:
+            seconds = np.where(full[:, None], block.full_seconds(copy, attempt), seconds)
         ok = trying & (seconds <= copy.timeout) & block.copy_succeeds(copy, attempt)
         cut_delay = np.where(ok, busy, cut_delay)
         busy = busy + np.where(trying, np.minimum(seconds, copy.timeout), 0.0)
@@ -153,60 +229,19 @@ def _run(copy: CopyPlan, block: BlockDraws, number: int) -> tuple[FloatArray, Fl
 
 
 def without_slots(copy: CopyPlan, runs: Attempts) -> Points:
-    """The points of a copy that waits for nobody: a recursion over due times, all VMs at once."""
-    start, cancelled = _STARTS["allow" if copy.every is None else copy.overlap](runs)
+    """The points of a copy that waits for nobody: a recursion over due times, all VMs at once.
+
+    For a copy of a copy the cut is when it took what its source held.
+    """
+    start, cancelled = STARTS["allow" if copy.every is None else copy.overlap](runs)
     end = start + runs.busy
     made = np.isfinite(start) & np.isfinite(runs.cut_delay) & ~cancelled
     first_cut_at = runs.due if copy.cut_before_slot else start
     cut_at = np.where(runs.cut_delay == 0, first_cut_at, start + runs.cut_delay)
+    if copy.hold:  # cut when due; what is sent again is what was held
+        cut_at = runs.due - copy.hold
     cut_at = np.where(made, cut_at, np.inf)
     return Points(cut_at=cut_at, available_at=np.where(made, end + runs.lag, np.inf))
-
-
-def _allow(runs: Attempts) -> tuple[FloatArray, BoolArray]:
-    return runs.due, np.zeros(runs.due.shape, dtype=np.bool_)
-
-
-def _replace(runs: Attempts) -> tuple[FloatArray, BoolArray]:
-    """A run still working when the next is due is cancelled."""
-    following = np.concatenate([runs.due[1:], np.full_like(runs.due[:1], np.inf)])
-    return runs.due, runs.due + runs.busy > following
-
-
-def _one_after_the_other(
-    runs: Attempts, begin: Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
-) -> tuple[FloatArray, BoolArray]:
-    """Starts under a policy ``begin(due, start of the last run, end of the last run)``, inf to drop it.
-
-    A run that ends at the instant when the next is due has ended: it does not hold that one up.
-    """
-    last_start = np.full(runs.due.shape[1:], -np.inf)
-    last_end = last_start.copy()
-    start = np.full(runs.due.shape, np.inf)
-    for j, due in enumerate(runs.due):
-        start[j] = np.where(np.isfinite(due), begin(due, last_start, last_end), np.inf)
-        started = np.isfinite(start[j])
-        last_start = np.where(started, start[j], last_start)
-        last_end = np.where(started, start[j] + runs.busy[j], last_end)
-    return start, np.zeros(start.shape, dtype=np.bool_)
-
-
-def _skip(runs: Attempts) -> tuple[FloatArray, BoolArray]:
-    return _one_after_the_other(runs, lambda due, _, end: np.where(due >= end, due, np.inf))
-
-
-def _queue(runs: Attempts) -> tuple[FloatArray, BoolArray]:
-    return _one_after_the_other(runs, lambda due, _, end: np.maximum(due, end))
-
-
-def _coalesce(runs: Attempts) -> tuple[FloatArray, BoolArray]:
-    """One run may wait for the end of the running one; while it waits, further due runs are dropped."""
-    return _one_after_the_other(
-        runs, lambda due, start, end: np.where(due >= start, np.maximum(due, end), np.inf)
-    )
-
-
-_STARTS = {"allow": _allow, "skip": _skip, "queue": _queue, "coalesce": _coalesce, "replace": _replace}
 
 
 def newest_usable(copy: CopyPlan, points: Points, incident: Incident) -> FloatArray:
@@ -218,60 +253,104 @@ def newest_usable(copy: CopyPlan, points: Points, incident: Incident) -> FloatAr
     failed = incident.failed_at[:, None]
     if not copy.survives:
         return np.full(points.cut_at.shape[1:], -np.inf)
-    held = _retained(copy, np.where(points.available_at <= failed, points.cut_at, -np.inf), failed)
+    held = retained(copy, np.where(points.available_at <= failed, points.cut_at, -np.inf), failed)
+    if copy.locked_seconds is not None:  # what is deleted takes with it what needs it
+        needs = points.cut_at if points.root_at is None else points.root_at
+        held = held & (needs + copy.locked_seconds > failed)
     usable = held & (points.cut_at < incident.onset_at[:, None] if incident.corrupt else True)
     newest: FloatArray = np.where(usable, points.cut_at, -np.inf).max(axis=0, initial=-np.inf)
     return newest
 
 
-def _retained(copy: CopyPlan, cut_at: FloatArray, failed: FloatArray) -> BoolArray:
-    """Which of the available points (others are -inf) retention has kept until the failure."""
-    here = np.isfinite(cut_at)
-    if copy.keep_count is not None:
-        # The oldest goes when one more arrives, so what is left are the newest cuts.
-        if len(cut_at) <= copy.keep_count:
-            return here
-        oldest_kept = np.partition(cut_at, -copy.keep_count, axis=0)[-copy.keep_count]
-        newest: BoolArray = cut_at >= oldest_kept
-        return here & newest
-    if copy.keep_seconds is not None:
-        young: BoolArray = cut_at + copy.keep_seconds > failed
-        return here & young
-    kept = np.zeros(cut_at.shape, dtype=np.bool_)
-    for every, count in copy.calendar:
-        bucket = np.floor(np.where(here, cut_at, 0.0) / every)
-        last = here & ~_followed(bucket, here, cut_at)
-        kept |= last & (bucket > np.floor(failed / every) - count)
-    return kept
-
-
-def _followed(bucket: FloatArray, here: BoolArray, cut_at: FloatArray) -> BoolArray:
-    """Whether a newer point stands in the same calendar bucket: the newest is the one that is kept."""
-    order = np.argsort(np.where(here, cut_at, np.inf), axis=0, kind="stable")
-    ordered = np.take_along_axis(np.where(here, bucket, np.inf), order, axis=0)
-    again = np.zeros(bucket.shape, dtype=np.bool_)
-    again[:-1] = ordered[1:] == ordered[:-1]
-    followed = np.empty_like(again)
-    np.put_along_axis(followed, order, again, axis=0)
-    return followed
-
-
 def recovery_points(plan: Plan, block: BlockDraws, incident: Incident, engine: SlotEngine) -> FloatArray:
     """The newest usable cut of every copy, shape (copies, runs, VMs); -inf where none is usable.
 
-    Copies that share a pool of slots are simulated together by the engine; a pool with a slot for every
-    job that could ever ask keeps nobody waiting and needs no simulation.
+    Copies that share a pool of slots or a link are simulated together by the engine; a pool with a slot
+    for every job that could ever ask keeps nobody waiting and needs no simulation.
     """
     newest = np.full((len(plan.copies), len(block.runs), plan.n_vms), -np.inf)
-    contended: dict[int, list[int]] = {}
+    histories = _Histories(plan, block, incident, engine)
     for c, copy in enumerate(plan.copies):
-        if copy.pool is not None:
-            contended.setdefault(copy.pool, []).append(c)
-            continue
-        runs = attempts(copy, block, incident)
-        newest[c] = newest_usable(copy, without_slots(copy, runs), incident)
-    for members in contended.values():
-        jobs = [(plan.copies[c], attempts(plan.copies[c], block, incident)) for c in members]
-        for c, points in zip(members, engine(plan, jobs), strict=True):
-            newest[c] = newest_usable(plan.copies[c], points, incident)
+        if not copy.synchronous:
+            newest[c] = newest_usable(copy, histories.points(c), incident)
+        elif copy.survives and not incident.corrupt:  # it has every write, the bad ones too
+            newest[c] = incident.failed_at[:, None]
     return newest
+
+
+class _Histories:
+    """The points of every copy, made when first asked for; who copies from a copy goes before it."""
+
+    def __init__(self, plan: Plan, block: BlockDraws, incident: Incident, engine: SlotEngine) -> None:
+        self.plan, self.block, self.incident, self.engine = plan, block, incident, engine
+        self._attempts: dict[int, Attempts] = {}
+        self._taken: dict[int, Points] = {}
+        self._points: dict[int, Points] = {}
+
+    def points(self, c: int) -> Points:
+        """The points of a copy, with the cuts that they carry."""
+        if c not in self._points:
+            self._points[c] = self._finished(c, self._run(c))
+        return self._points[c]
+
+    def _finished(self, c: int, taken: Points) -> Points:
+        copy, runs = self.plan.copies[c], self._attempts[c]
+        cut_at, available_at = taken.cut_at, taken.available_at
+        if copy.source is not None:
+            source, since = self.points(copy.source), self._since(copy.source)
+            kept = self.plan.copies[copy.source].keep_seconds
+            assert since is not None, "it has this copy to ask it"
+            cut_at, available_at = inherited(
+                cut_at, available_at, (source.cut_at, source.available_at), kept_seconds=kept, since=since
+            )
+        root_at = None
+        if runs.full is not None:
+            cut_at, available_at, root_at = chained((cut_at, available_at), runs.full)
+        if copy.together:
+            cut_at, available_at = cut_together((cut_at, available_at), self.plan.groups)
+        return Points(cut_at=cut_at, available_at=available_at, root_at=root_at)
+
+    def _run(self, c: int) -> Points:
+        """When each run of a copy took what it copies, and was usable."""
+        if c in self._taken:
+            return self._taken[c]
+        copy = self.plan.copies[c]
+        if copy.competes_for:
+            members = self.plan.contending(c)
+            jobs = [(self.plan.copies[m], self._attempts_of(m)) for m in members]
+            self._taken |= dict(zip(members, self.engine(self.plan, jobs), strict=True))
+        elif copy.transfer is not None:
+            begin = BEGIN["queue" if copy.every is None else copy.overlap]
+            cut_at, available_at = transferred(self.plan, copy, self._attempts_of(c), begin)
+            self._taken[c] = Points(cut_at=cut_at, available_at=available_at)
+        else:
+            self._taken[c] = without_slots(copy, self._attempts_of(c))
+        return self._taken[c]
+
+    def _attempts_of(self, c: int) -> Attempts:
+        if c not in self._attempts:
+            copy = self.plan.copies[c]
+            self._attempts[c] = attempts(copy, self.block, self.incident, self._since(c))
+        return self._attempts[c]
+
+    def _since(self, c: int) -> FloatArray | None:
+        """From when on others ask what a copy held, shape (runs,); None where nobody copies from it."""
+        since = [self._asked_by(child) for child, copy in enumerate(self.plan.copies) if copy.source == c]
+        return np.min(since, axis=0) if since else None
+
+    def _asked_by(self, c: int) -> FloatArray:
+        """From when on it matters to a copy what its source held.
+
+        What is simulated by an engine, or needs others of its application, may need all of its history.
+        """
+        copy, incident = self.plan.copies[c], self.incident
+        if copy.competes_for or copy.together:
+            due = self._attempts_of(c).due
+            first: FloatArray = due.min(axis=(0, 2)) - copy.hold
+            return first
+        taken, own = self._run(c), self._since(c)
+        by = incident.onset_at - _calendar_reach(copy, incident)
+        by = by if own is None else np.minimum(by, own)
+        cycle = copy.cycle.runs if copy.cycle is not None else 1
+        margin = (cycle + 2) * period(copy)  # the full that a point needs, and a run that found nothing
+        return asked_since(taken.cut_at, taken.available_at, by - margin)

@@ -36,6 +36,14 @@ class Retention(Part):
         return self
 
 
+class Cycle(Part):
+    """One full copy per `full`, incrementals between; `bytes` and `duration` are those of a full."""
+
+    full: PositiveSeconds
+    bytes: Literal["used", "capacity"] | Bytes = "used"
+    duration: Duration | None = None
+
+
 class RestoreTest(Part):
     """A restore of this copy for real, so often."""
 
@@ -46,12 +54,16 @@ class CopyFields(Part):
     """A copy as written: everything but the name may come from the shared list or the platform."""
 
     kind: Literal["snapshot", "backup", "replica", "vault"] | None = None
-    every: Interval | Literal["back-to-back"] | None = None
+    from_: Name | None = Field(default=None, alias="from")
+    every: Interval | Literal["back-to-back", "synchronous"] | None = None
     offset: Seconds | None = None
     stagger: Literal["none", "uniform"] | None = None
     overlap: Literal["allow", "skip", "queue", "coalesce", "replace"] | None = None
     slots: Annotated[dict[Name, Slots], Field(max_length=1)] | None = None
     cut: Literal["after_slot", "before_slot"] | None = None
+    cut_together: Annotated[bool, Field(strict=True)] | None = None
+    hold: Seconds | None = None
+    cycle: Cycle | None = None
     duration: Duration | None = None
     bytes: Literal["used", "capacity", "change"] | Bytes | None = None
     over: Name | None = None
@@ -60,11 +72,21 @@ class CopyFields(Part):
     retries: Retries | None = None
     retention: Retention | None = None
     location: Name | None = None
-    inside: Literal["vm", "volume"] | None = None
+    inside: Literal["vm", "volume", "control-plane"] | None = None
     consistency: Literal["crash", "filesystem", "application"] | None = None
     immutable: Seconds | None = None
     success: Probability | None = None
     restore_test: RestoreTest | None = None
+
+    @property
+    def synchronous(self) -> bool:
+        """Whether each write is acknowledged only when this copy has it too."""
+        return self.every == "synchronous"
+
+    @property
+    def by_link(self) -> bool:
+        """Whether its link alone says how long a run takes."""
+        return self.duration is None and self.over is not None
 
 
 class SharedCopy(CopyFields):

@@ -19,12 +19,13 @@ from rpo_sim.scenario.quantities import (
 
 
 class Location(Part):
-    """A fault domain: what would fail together."""
+    """A fault domain: what would fail together, and whose account can delete what lies there."""
 
     region: Name = "region"
     site: Name
     cluster: Name
     backend: Name
+    admin: Name = "admin"
 
 
 def _with_unit(value: object) -> object:

@@ -1,5 +1,6 @@
 """Where in a scenario file something is written: the paths that messages turn into lines."""
 
+from rpo_sim.scenario.copies import PlatformCopy
 from rpo_sim.scenario.nodes import Path
 from rpo_sim.scenario.schema import Scenario
 
@@ -8,7 +9,10 @@ def copy_path(scenario: Scenario, platform: str, copy: str, field: str | None = 
     """Where a platform's copy, or a field of it, is written: with the platform, else in the shared list."""
     own = scenario.platforms[platform].copies.get(copy)
     shared = next((i for i, candidate in enumerate(scenario.copies) if candidate.name == copy), None)
-    with_platform = own is not None and (field is None or field in own.model_fields_set)
+    written = (
+        {PlatformCopy.model_fields[name].alias or name for name in own.model_fields_set} if own else set()
+    )
+    with_platform = own is not None and (field is None or field in written)
     if with_platform or shared is None:
         path: Path = ("platforms", platform, "copies", copy)
     else:

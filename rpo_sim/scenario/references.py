@@ -14,6 +14,7 @@ from rpo_sim.scenario.inputs import Duration
 from rpo_sim.scenario.messages import Problem, duplicates, unknown
 from rpo_sim.scenario.nodes import Path
 from rpo_sim.scenario.references_copies import copy_problems, rate_problems
+from rpo_sim.scenario.references_levels import level_problems
 from rpo_sim.scenario.references_recovery import recovery_problems
 from rpo_sim.scenario.schema import Scenario
 from rpo_sim.scenario.survival import PRIMARY
@@ -31,6 +32,7 @@ def reference_problems(scenario: Scenario) -> Iterator[Problem]:
         return  # the rest speaks of where copies lie
     for platform in scenario.platforms:
         yield from copy_problems(scenario, platform)
+        yield from level_problems(scenario, platform)
         yield from recovery_problems(scenario, platform)
 
 
@@ -41,6 +43,8 @@ def _locations(scenario: Scenario) -> Iterator[Problem]:
         if link.location is not None and link.location not in scenario.locations:
             path = ("shared", "links", name, "location")
             yield Problem(path=path, what=unknown("location", link.location, scenario.locations))
+        if link.outages is not None:
+            yield from rate_problems(link.outages.duration, ("shared", "links", name, "outages", "duration"))
     for name in duplicates(copy.name for copy in scenario.copies):
         index = max(i for i, copy in enumerate(scenario.copies) if copy.name == name)
         yield Problem(path=("copies", index, "name"), what=f"a second copy `{name}`: names are unique")
@@ -129,6 +133,8 @@ def _objectives(scenario: Scenario) -> Iterator[Problem]:
 
 def _failure(scenario: Scenario) -> Iterator[Problem]:
     failure = scenario.failure
+    for scope in duplicates(failure.scopes):
+        yield Problem(path=("failure", "scope"), what=f"`{scope}` is there twice; keep one")
     timed: list[tuple[Path, Duration | None]] = [
         (("failure", "detect"), failure.detect),
         (("failure", "declare"), failure.declare),

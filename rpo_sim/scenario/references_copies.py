@@ -12,6 +12,7 @@ from rpo_sim.scenario.shared import Slots, slot_count
 from rpo_sim.scenario.survival import PRIMARY
 
 _REQUIRED = ("kind", "every", "duration", "retention")
+_NOT_NEEDED = {"synchronous": ("duration", "retention"), "by_link": ("duration",)}
 
 
 def copy_problems(scenario: Scenario, platform: str) -> Iterator[Problem]:
@@ -23,7 +24,8 @@ def copy_problems(scenario: Scenario, platform: str) -> Iterator[Problem]:
             yield Problem(path=path, what=f"nothing to omit: `{name}` is not in the shared copies")
     pools: dict[str, int] = {}
     for name, copy in scenario.copies_of(platform).items():
-        missing = [field for field in _REQUIRED if getattr(copy, field) is None]
+        spared = {field for which, fields in _NOT_NEEDED.items() if getattr(copy, which) for field in fields}
+        missing = [field for field in _REQUIRED if field not in spared and getattr(copy, field) is None]
         if missing:
             what = (
                 f"copy `{name}` of {platform} has no {', '.join(missing)}; add it here or to the shared copy"

@@ -70,8 +70,8 @@ class Scenario(Part):
 
 
 def _merge(shared: CopyFields, override: CopyFields | None) -> CopyFields:
-    names = CopyFields.model_fields
-    values = {name: getattr(shared, name) for name in names}
-    if override is not None:
-        values |= {name: getattr(override, name) for name in names if name in override.model_fields_set}
+    values = {}
+    for name, field in CopyFields.model_fields.items():
+        own = override if override is not None and name in override.model_fields_set else shared
+        values[field.alias or name] = getattr(own, name)
     return CopyFields.model_construct(**values)

@@ -5,7 +5,16 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from rpo_sim.scenario.contention import LinkContention
-from rpo_sim.scenario.quantities import FASTEST_BYTES_PER_SECOND, BytesPerSecond, Name, Part, Positive
+from rpo_sim.scenario.inputs import Duration
+from rpo_sim.scenario.quantities import (
+    FASTEST_BYTES_PER_SECOND,
+    BytesPerSecond,
+    Name,
+    Part,
+    Positive,
+    PositiveSeconds,
+    Ratio,
+)
 
 
 class People(Part):
@@ -14,16 +23,39 @@ class People(Part):
     operators: Positive
 
 
-class Link(Part):
-    """A shared pipe: streams share `bandwidth` equally, none faster than `per_stream`.
+class Outages(Part):
+    """Copies over the link stand still: on average `every` after the last ended, for `duration`."""
 
-    With `contention` the total depends on how many streams are in flight; it never exceeds `bandwidth`.
+    every: PositiveSeconds
+    duration: Duration
+
+
+class Link(Part):
+    """A shared pipe: streams share it equally, none faster than `per_stream`.
+
+    They have `efficiency` of the `bandwidth` (protocol, encryption), less what is `reserved` for traffic
+    that goes on during an incident. With `contention` the total depends on how many streams are in flight;
+    it never exceeds that.
     """
 
     bandwidth: BytesPerSecond = FASTEST_BYTES_PER_SECOND
+    efficiency: Annotated[Ratio, Field(gt=0)] = 1.0
+    reserved: BytesPerSecond | None = None
     per_stream: BytesPerSecond | None = None
     contention: LinkContention | None = None
     location: Name | None = None
+    outages: Outages | None = None
+
+    @property
+    def available(self) -> float:
+        """What streams can share, in bytes per second."""
+        return self.bandwidth * self.efficiency - (self.reserved or 0.0)
+
+    @model_validator(mode="after")
+    def _leaves_something(self) -> Self:
+        if self.available <= 0:
+            raise ValueError("nothing is left: `reserved` is as much as `efficiency` of the `bandwidth`")
+        return self
 
     @model_validator(mode="after")
     def _has_a_rate(self) -> Self:

@@ -119,8 +119,19 @@ SLIPS = {
     "a wrong scope": (
         "scope: backend",
         "scope: array",
-        "failure.scope: write 'object', 'namespace', 'volume', 'backend', 'cluster', 'site' or 'region' "
-        "(found 'array')",
+        "failure.scope: write 'object', 'namespace', 'volume', 'backend', 'cluster', 'site', 'region', "
+        "'control-plane', 'admin' or 'partition' (found 'array')",
+    ),
+    "a scope twice": ("scope: backend", "scope: [site, admin, site]", "failure.scope: `site` is there twice"),
+    "a misspelled scope of several": (
+        "scope: backend",
+        "scope: [site, admn]",
+        "failure.scope[1]: did you mean `admin`?",
+    ),
+    "a link without a rest": (
+        "{bandwidth: 10Gbit/s,",
+        "{bandwidth: 10Gbit/s, efficiency: 50%, reserved: 6Gbit/s,",
+        "shared.links.restore: nothing is left",
     ),
     "a misspelled scope": ("scope: backend", "scope: bakend", "failure.scope: did you mean `backend`? Write"),
     "a wrong stage": (

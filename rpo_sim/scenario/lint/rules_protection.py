@@ -20,7 +20,9 @@ def nothing_survives(loaded: LoadedScenario) -> Iterator[Hit]:
     for platform in scenario.platforms:
         if not surviving_copies(scenario, platform):
             names = ", ".join(path_copies(scenario, platform))
-            message = f"a failure of scope {scenario.failure.scope} destroys every copy in the path: {names}"
+            message = (
+                f"a failure of scope {scenario.failure.scope_text} destroys every copy in the path: {names}"
+            )
             yield Hit(platform=platform, path=recovery_path(platform, "path"), message=message)
 
 

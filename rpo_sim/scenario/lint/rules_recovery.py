@@ -28,7 +28,7 @@ def link_in_failed_scope(loaded: LoadedScenario) -> Iterator[Hit]:
             link = scenario.shared.links[stage.over] if stage.over is not None else None
             if link is not None and link.location is not None and destroyed(scenario, link.location):
                 message = (
-                    f"link `{stage.over}` at `{link.location}` is lost with the {scenario.failure.scope}"
+                    f"link `{stage.over}` at `{link.location}` is lost with the {scenario.failure.scope_text}"
                 )
                 yield Hit(platform=platform, path=stage_path(platform, index, "over"), message=message)
 

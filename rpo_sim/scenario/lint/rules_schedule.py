@@ -136,4 +136,4 @@ def _loads(scenario: Scenario, copy: CopyFields) -> Iterator[tuple[tuple[str, st
         yield ("slots", pool), busy / (every * slot_count(slots))
     if copy.over is not None:
         moved = sum(group.count * (copy_bytes(copy, group) or 0) for group in groups)
-        yield ("over", copy.over), moved / (every * scenario.shared.links[copy.over].bandwidth)
+        yield ("over", copy.over), moved / (every * scenario.shared.links[copy.over].available)

@@ -1,0 +1,211 @@
+"""Copies whose runs take as long as their bytes take on a link: what one run moves, and until when.
+
+A run after a window w moves the unique bytes V(w) written since the last cut, so a run that took long makes
+the next one long: w' = V(w)/B. It settles where V(w) = B·w, if it settles (after Keeton and Merchant, DSN
+2004; asynchronous batched mirroring). During an outage of the link nothing moves; what has gathered goes
+afterwards.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rpo_sim.distributions.base import Distribution, FloatArray, sample
+from rpo_sim.errors import ModelError
+from rpo_sim.model.block import BlockDraws, BoolArray
+from rpo_sim.model.change import ChangeCurve
+from rpo_sim.model.plan import CopyPlan, LinkPlan, OutagePlan, Plan, TransferPlan
+
+if TYPE_CHECKING:
+    from rpo_sim.model.protection import Attempts
+
+Begin = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
+_LONG = 0.999  # quantile of an outage within whose reach the warm-up must lie
+_EVER = 1e12  # seconds: before and after what was drawn, the link is up
+_GRID = (np.arange(4096) + 0.5) / 4096
+
+
+class LinkClock:
+    """The time that a link has been up: a transfer needs so many seconds of it.
+
+    Outages are drawn back from the failure of each run: an alternating renewal process in its steady state,
+    up times exponential. The state at the failure and the age of an outage then in progress are those seen
+    at a random moment (long outages weigh more). As it looks the same in reverse, a longer history moves
+    no earlier draw.
+    """
+
+    def __init__(self, link: LinkPlan, block: BlockDraws, failed_at: FloatArray, reach: float) -> None:
+        assert link.outages is not None, "made for links with outages only"
+        self._times: list[FloatArray] = []
+        self._ups: list[FloatArray] = []
+        duration = block.distribution(link.outages.duration)
+        n = 64
+        while True:
+            u = block.uniforms("outage", link.name, "", n)
+            rows = [_outages(link.outages, duration, row) for row in u]
+            if all(ages[-1] > reach for ages, _ in rows):
+                break
+            n *= 2
+        for at, (ages, down) in zip(failed_at.tolist(), rows, strict=True):
+            ups = np.concatenate([[0.0], np.cumsum(np.where(down, 0.0, np.diff(ages)))])
+            self._times.append(np.concatenate([[at - ages[-1] - _EVER], at - ages[::-1], [at + _EVER]]))
+            self._ups.append(np.concatenate([[-ups[-1] - _EVER], -ups[::-1], [_EVER]]))
+
+    def up_at(self, row: int, now: FloatArray) -> FloatArray:
+        """Seconds of up time, counted from the failure."""
+        return np.interp(now, self._times[row], self._ups[row])
+
+    def when(self, row: int, up: FloatArray) -> FloatArray:
+        """The first moment at which the link has been up so long."""
+        times, ups = self._times[row], self._ups[row]
+        right = np.clip(np.searchsorted(ups, up, side="left"), 1, len(ups) - 1)
+        return times[right - 1] + (up - ups[right - 1])
+
+    def finish(self, start: FloatArray, seconds: FloatArray) -> FloatArray:
+        """When transfers end that need so many seconds of the link; shapes (runs, VMs)."""
+        end = np.array(start, dtype=np.float64)
+        for row in range(len(start)):
+            here = np.isfinite(start[row]) & (seconds[row] > 0)
+            due = self.up_at(row, start[row][here]) + seconds[row][here]
+            end[row][here] = self.when(row, due)
+        return end
+
+
+def _outages(plan: OutagePlan, duration: Distribution, u: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Ages at which the state of the link changed, from 0 on.
+
+    ``down[k]`` says whether it was down between ``ages[k]`` and ``ages[k + 1]``.
+    """
+    lengths = duration.ppf(_GRID)
+    mean = float(lengths.mean())
+    is_down = u[0] < mean / (mean + plan.up_seconds)
+    weights = np.cumsum(lengths)
+    seen = lengths[min(int(np.searchsorted(weights, u[1] * weights[-1])), len(lengths) - 1)]
+    ups = -plan.up_seconds * np.log(u[3::2])
+    downs = sample(duration, u[4::2])
+    stretches = np.empty(len(ups) + len(downs))
+    stretches[0::2], stretches[1::2] = ups, downs
+    first = [seen * u[2]] if is_down else []
+    stretches = np.concatenate([first, stretches])
+    down = (np.arange(len(stretches)) % 2 == 0) == is_down
+    ages = np.concatenate([[0.0], np.cumsum(stretches)])
+    return ages, down
+
+
+def outage_reach(plan: Plan, copy: CopyPlan) -> float:
+    """How much longer a history must be for its copy to have caught up with earlier outages (seconds)."""
+    link = plan.links[copy.transfer.link] if copy.transfer is not None else None
+    if link is None or link.outages is None:
+        return 0.0
+    longest = float(link.outages.duration.drawn(None)[0].ppf(np.array([_LONG]))[0])
+    if not math.isfinite(longest):
+        raise ModelError(
+            f"link {link.name}: some of its outages were never seen to end; state an `assumed` duration"
+        )
+    return 3 * longest
+
+
+def moved_bytes(plan: Plan, transfer: TransferPlan, window: FloatArray, full: BoolArray | None) -> FloatArray:
+    """Bytes of one run, shape (runs, VMs): after a window since the last cut, or of a full."""
+    moved = np.empty(window.shape)
+    for g, group in enumerate(plan.groups):
+        vms = slice(group.first, group.first + group.count)
+        rule = transfer.moved[g]
+        changed = rule if isinstance(rule, float) else rule.within(window[:, vms])
+        moved[:, vms] = changed
+        if full is not None:
+            moved[full, vms] = transfer.full_bytes[g]
+    return moved * transfer.factor
+
+
+def transferred(plan: Plan, copy: CopyPlan, runs: "Attempts", begin: Begin) -> tuple[FloatArray, FloatArray]:
+    """Cut and availability of each run of a copy that has its link to itself: a recursion over runs.
+
+    Back to back there are as many as fit before the failure; each is sent a hold after the last has ended.
+
+    Returns
+    -------
+    tuple of ndarray, shape (dues, runs, VMs), float seconds
+        As in `Points`; inf where there is none.
+    """
+    stream = _Stream(plan, copy, runs, begin)
+    if runs.more is None:
+        for j, due in enumerate(runs.due):
+            full = None if runs.full is None else runs.full[j]
+            stream.send(due, np.isfinite(runs.cut_delay[j]), full)
+    else:
+        assert runs.until is not None, "back-to-back transfers go on until the failure"
+        number, due = 0, runs.due[0]
+        while (due <= runs.until[:, None]).any():
+            stream.send(due, runs.more(number), None)
+            number, due = number + 1, stream.last_end + copy.hold
+    return np.stack(stream.cuts), np.stack(stream.ready)
+
+
+class _Stream:
+    """What was sent last, for every run of the block and every VM."""
+
+    def __init__(self, plan: Plan, copy: CopyPlan, runs: "Attempts", begin: Begin) -> None:
+        assert copy.transfer is not None
+        assert copy.transfer.rate is not None, "streams that share a link are an engine's business"
+        self.plan, self.copy, self.runs, self.begin = plan, copy, runs, begin
+        self.transfer, self.rate = copy.transfer, copy.transfer.rate
+        shape = runs.lag.shape
+        self.last_start, self.last_end = np.full(shape, -np.inf), np.full(shape, -np.inf)
+        self.last_cut = np.full(shape, np.nan)
+        self.cuts: list[FloatArray] = []
+        self.ready: list[FloatArray] = []
+
+    def send(self, due: FloatArray, ok: BoolArray, full: BoolArray | None) -> None:
+        """One run of each VM, inf where none is due; ``full`` per run of the block."""
+        copy, clock = self.copy, self.runs.clock
+        start = np.where(np.isfinite(due), self.begin(due, self.last_start, self.last_end), np.inf)
+        go = np.isfinite(start)
+        cut = due - copy.hold if copy.hold or copy.cut_before_slot else start
+        with np.errstate(invalid="ignore"):  # nothing is cut where nothing starts
+            window = np.where(np.isnan(self.last_cut), self.transfer.settled_seconds, cut - self.last_cut)
+        moved = moved_bytes(self.plan, self.transfer, np.where(go, window, 0.0), full)
+        seconds = moved / self.rate
+        end = start + seconds if clock is None else clock.finish(start, seconds)
+        late = go & (end > start + copy.timeout)
+        end = np.where(late, start + copy.timeout, end)
+        made = go & ok & ~late
+        self.last_start = np.where(go, start, self.last_start)
+        self.last_end = np.where(go, end, self.last_end)
+        self.last_cut = np.where(made, cut, self.last_cut)
+        self.cuts.append(np.where(made, cut, np.inf))
+        self.ready.append(np.where(made, end + self.runs.lag, np.inf))
+
+
+def settled_seconds(
+    moved: Sequence[ChangeCurve | float],
+    counts: Sequence[int],
+    *,
+    bandwidth: float,
+    cap: float,
+    hold: float,
+) -> float:
+    """The window (float, seconds) at which back-to-back runs of all VMs settle: w = hold + V(w)/B.
+
+    Found from above, so that of several it is the longest; 0 where it shrinks for ever, inf where the runs
+    fall behind for ever.
+    """
+
+    def following(window: float) -> float:
+        sizes = [m if isinstance(m, float) else float(m.within(np.array(window))) for m in moved]
+        shared = sum(size * count for size, count in zip(sizes, counts, strict=True)) / bandwidth
+        return hold + max(shared, max(sizes) / cap)
+
+    window = max((m.windows[-1] for m in moved if not isinstance(m, float)), default=following(0.0))
+    while following(window) > window:  # the change of the longest window may be capped by what a VM holds
+        if window > _EVER:
+            return math.inf
+        window *= 2
+    for _ in range(100_000):
+        shorter = following(window)
+        if window - shorter <= 1e-12 * window:
+            return window
+        window = shorter
+    return window
