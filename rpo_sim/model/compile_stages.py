@@ -4,6 +4,7 @@ import math
 
 from rpo_sim.errors import ScenarioError
 from rpo_sim.model.binding import Bindings
+from rpo_sim.model.compile_mechanism import MeasuredChains
 from rpo_sim.model.plan import Input, StagePlan
 from rpo_sim.model.pools import PoolNames
 from rpo_sim.scenario.procedure import Stage
@@ -22,10 +23,28 @@ class StageCompiler:
         self.recovery = scenario.platforms[platform].recovery
         self.path = self.recovery.path
         self.links, self.buckets = list(scenario.shared.links), list(scenario.shared.buckets)
+        self.chains = MeasuredChains(pools, len(self.buckets))
+        self.last_part: dict[str, int] = {}
 
     def compile(self, vms: int) -> tuple[StagePlan, ...]:
-        """The stages, in order."""
-        return tuple(self._stage(i, stage, vms) for i, stage in enumerate(self.recovery.stages))
+        """The stages, in order; `last_part` then says where each stage of the scenario ends."""
+        plans: list[StagePlan] = []
+        for stage in self.recovery.stages:
+            plans += self._parts(len(plans), stage, vms)
+            self.last_part[stage.key] = len(plans) - 1
+        return tuple(plans)
+
+    def _parts(self, index: int, stage: Stage, vms: int) -> list[StagePlan]:
+        """The stage itself, or the parts of its measured mechanism."""
+        if stage.tokens != "measured" or stage.duration is None:
+            return [self._stage(index, stage, vms)]
+        key, at_once = f"recovery.{stage.key}.duration", self._at_once(stage, vms)
+        found = self.bindings.mechanism(key, stage.duration, self._stage_bytes(stage) or (None,), at_once)
+        if found is None:
+            return [self._stage(index, stage, vms)]
+        mechanism, driver = found
+        bare = self._stage(index, stage.model_copy(update={"duration": None}), vms)
+        return self.chains.parts(bare, mechanism, driver, str(stage.duration.measured), at_once)
 
     def _stage(self, index: int, stage: Stage, vms: int) -> StagePlan:
         key = f"recovery.{stage.key}"
@@ -52,7 +71,7 @@ class StageCompiler:
             link=self.links.index(stage.over) if stage.over else None,
             bytes_=tuple(size or 0 for size in sizes),
             link_factor=self._link_factor(duration),
-            tokens=tuple((self.buckets.index(name), float(n)) for name, n in stage.tokens.items()),
+            tokens=tuple((self.buckets.index(name), float(n)) for name, n in stage.stated_tokens.items()),
             timeout=math.inf if stage.timeout is None else stage.timeout,
             retries=stage.retries,
         )
