@@ -1,7 +1,7 @@
 """From observations to bursts: which operations started together, and how long each of them took."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -11,7 +11,7 @@ from rpo_sim.distributions.base import FloatArray
 from rpo_sim.errors import NoDataError
 from rpo_sim.records import Observation, Outcome
 
-BURST_LABEL = "burst"  # observations with the same value of this label started together
+BURST_LABEL = "burst"  # what shares its value and overlaps in time started together
 FEWEST_LEVELS = 2  # concurrencies above 1
 FEWEST_BURSTS = 2  # at each of them
 
@@ -66,8 +66,8 @@ class Sweeps:
 def read_sweeps(observations: Sequence[Observation]) -> Sweeps:
     """The bursts among observations of one operation on one backend.
 
-    A burst is what shares a value of the label ``burst``; what has none, and ran alone, is a single. A burst
-    of which one failed or has not ended is left out: the others waited differently.
+    A burst is what shares a value of the label ``burst`` and overlaps in time; what has none, and ran alone,
+    is a single. A burst of which one failed or has not ended is left out: the others waited differently.
 
     Raises
     ------
@@ -75,10 +75,8 @@ def read_sweeps(observations: Sequence[Observation]) -> Sweeps:
         If no mechanism can be read from them; it says what to measure.
     """
     bursts, singles, unlike = list[Burst](), list[Observation](), 0
-    with_label = sorted((_burst_of(item), i) for i, item in enumerate(observations))
-    for label, rows in groupby(with_label, key=lambda pair: pair[0]):
-        members = [observations[i] for _, i in rows]
-        if not label or len(members) == 1:
+    for members in _together(observations):
+        if len(members) == 1:
             singles += [item for item in members if (item.concurrency or 1) == 1 and _usable(item)]
         elif all(map(_usable, members)) and len({_size(item) for item in members}) == 1:
             bursts.append(_burst(members))
@@ -92,8 +90,25 @@ def read_sweeps(observations: Sequence[Observation]) -> Sweeps:
     return sweeps
 
 
-def _burst_of(item: Observation) -> str:
-    return item.labels.get(BURST_LABEL, "")
+def _together(observations: Sequence[Observation]) -> Iterator[list[Observation]]:
+    """Those of each burst; what has no label, or no start, comes alone."""
+    timed = [item for item in observations if BURST_LABEL in item.labels and item.started_at is not None]
+    alone = [item for item in observations if BURST_LABEL not in item.labels or item.started_at is None]
+    yield from ([item] for item in alone)
+    by_label = sorted(timed, key=lambda item: (item.labels[BURST_LABEL], _started(item)))
+    for _, rows in groupby(by_label, key=lambda item: item.labels[BURST_LABEL]):
+        members, ends = list[Observation](), -math.inf
+        for item in rows:
+            if members and _started(item) >= ends:
+                yield members
+                members, ends = [], -math.inf
+            members.append(item)
+            ends = max(ends, _started(item) + item.upper_seconds)
+        yield members
+
+
+def _started(item: Observation) -> float:
+    return item.started_at.timestamp() if item.started_at is not None else 0.0
 
 
 def _usable(item: Observation) -> bool:
@@ -106,7 +121,7 @@ def _size(item: Observation) -> int:
 
 
 def _burst(members: Sequence[Observation]) -> Burst:
-    moments = [item.started_at.timestamp() for item in members if item.started_at is not None]
+    moments = [_started(item) for item in members]
     order = np.argsort(moments, kind="stable")
     starts = np.asarray(moments)[order]
     middle = np.array([(item.lower_seconds + item.upper_seconds) / 2 for item in members])[order]

@@ -4,12 +4,51 @@ from collections.abc import Sequence
 
 from rpo_sim.distributions.mechanism import DRIVER, KnownLimit, Limit, Mechanism
 from rpo_sim.distributions.mechanism_sweeps import Sweeps
+from rpo_sim.distributions.registry import require
+from rpo_sim.errors import FitError, ModelError
 from rpo_sim.units import format_bytes, format_duration, format_ratio
 
 _POOR = 0.1  # relative error of the chosen chain
 _WIDE = 0.5  # of an interval, relative to its value
 _FALLING = 0.03  # tokens per operation from the last level but one to the last
 _MATTERS = 1.2  # times the prediction, that an unseen limit could reach
+
+
+def parse_limit(text: str) -> KnownLimit:
+    """A client limit from ``NAME=RATE/BURST[,key=value...]``; keys: backend, operation, tokens.
+
+    Raises
+    ------
+    FitError
+        If the text is something else.
+
+    >>> limit = parse_limit("csi-provisioner=100/200,backend=b,tokens=6")
+    >>> limit.name, limit.rate, limit.burst, limit.backend, limit.tokens
+    ('csi-provisioner', 100.0, 200.0, 'b', 6.0)
+    """
+    name, _, rest = text.partition("=")
+    numbers, *options = rest.split(",")
+    rate, _, burst = numbers.partition("/")
+    stated = dict(option.partition("=")[::2] for option in options)
+    try:
+        if not name or not set(stated) <= {"backend", "operation", "tokens"} or not all(stated.values()):
+            raise ValueError
+        tokens = float(stated.pop("tokens")) if "tokens" in stated else None
+        require("limit", rate=float(rate), burst=float(burst), tokens=1.0 if tokens is None else tokens)
+    except (ValueError, ModelError):
+        raise FitError(
+            f"--limit {text!r}: write NAME=RATE/BURST[,key=value...], keys backend, operation, tokens, such "
+            "as csi-provisioner=5/10,operation=restore,tokens=6"
+        ) from None
+    return KnownLimit(
+        name=name,
+        rate=float(rate),
+        burst=float(burst),
+        source="given",
+        tokens=tokens,
+        backend=stated.get("backend"),
+        operation=stated.get("operation"),
+    )
 
 
 def binding_text(mechanism: Mechanism) -> str:
