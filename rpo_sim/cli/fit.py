@@ -54,6 +54,16 @@ def fit(
             show_default=False,
         ),
     ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=RATE/BURST[,key=value]",
+            help="A client limit that bursts may wait for (repeatable), as its --kube-api-qps and "
+            "--kube-api-burst say; keys: backend, operation, tokens (requests per operation, where counted). "
+            "Given limits replace the published defaults of Kubernetes' storage controllers.",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         str,
         typer.Option(
@@ -72,13 +82,20 @@ def fit(
     """
     from rpo_sim.distributions.fit import FAMILIES
     from rpo_sim.distributions.fit import fit as fit_profile
+    from rpo_sim.distributions.mechanism import PUBLISHED_LIMITS
+    from rpo_sim.distributions.mechanism_words import binding_text, parse_limit
     from rpo_sim.distributions.profile import dump_profile, save_profile
     from rpo_sim.store import open_store
 
     where = selection(operation, stage, backend, platform, source, since, until)
     with open_store(store, read_only=True) as opened:
         observations = list(opened.observations(where))
-    profile = fit_profile(observations, families=family or list(FAMILIES), mix_sources=mix_sources)
+    profile = fit_profile(
+        observations,
+        families=family or list(FAMILIES),
+        mix_sources=mix_sources,
+        limits=[parse_limit(text) for text in limit] if limit else PUBLISHED_LIMITS,
+    )
     for warning in profile.warnings:
         typer.echo(f"warning: {warning}", err=True)
     if out == "-":
@@ -86,6 +103,9 @@ def fit(
         return
     save_profile(profile, out)
     sys.stdout.write(_summary(profile, output))
+    for entry in profile.entries:
+        if entry.mechanism is not None:
+            typer.echo(f"{entry.name}: bursts wait for: {binding_text(entry.mechanism)}", err=True)
     typer.echo(f"profile of {len(profile.entries)} entries written to {Path(out)}", err=True)
     typer.echo(f"where its evidence is weak: rpo-sim check {Path(out)}", err=True)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from rpo_sim.distributions.mechanism_words import binding_text
 from rpo_sim.distributions.profile import Profile, ProfileEntry
 from rpo_sim.distributions.summary import quantile_with_interval
 from rpo_sim.units import format_bytes, format_duration, format_ratio
@@ -187,6 +188,8 @@ def _heavy_censoring(entry: ProfileEntry, now: datetime) -> Iterator[_Weakness]:
 
 def _poor_fit(entry: ProfileEntry, now: datetime) -> Iterator[_Weakness]:
     del now
+    if entry.mechanism is not None:
+        return  # a curve through durations is expected to fit poorly, and not what bursts are predicted by
     if entry.goodness_p is not None and entry.goodness_p < WORST_FIT:
         yield (
             "warning",
@@ -194,6 +197,17 @@ def _poor_fit(entry: ProfileEntry, now: datetime) -> Iterator[_Weakness]:
             "operations may be mixed, or another mechanism (a queue, a rate limit) decides",
             "fit what is alike apart: rpo-sim fit --operation … --stage … --backend … --since …",
         )
+
+
+def _mechanism(entry: ProfileEntry, now: datetime) -> Iterator[_Weakness]:
+    """Which limit binds where, and what the sweeps could not show."""
+    del now
+    if entry.mechanism is None:
+        return
+    sweep = f"sweep 1,2,4,8,12 at once at two sizes, the smallest among them: {_measure(entry)}"
+    yield ("note", f"bursts wait for: {binding_text(entry.mechanism)}", sweep)
+    for text in entry.mechanism.warnings:
+        yield ("warning", text, sweep)
 
 
 def _from_the_fit(entry: ProfileEntry, now: datetime) -> Iterator[_Weakness]:
@@ -217,5 +231,6 @@ RULES: dict[str, _Rule] = {
     "coarse-clock": _coarse_clock,
     "heavy-censoring": _heavy_censoring,
     "poor-fit": _poor_fit,
+    "mechanism": _mechanism,
     "from-the-fit": _from_the_fit,
 }

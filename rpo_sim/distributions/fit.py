@@ -13,6 +13,9 @@ from rpo_sim.distributions.choice import choose
 from rpo_sim.distributions.goodness import goodness_of_fit
 from rpo_sim.distributions.grouping import Group, group_observations
 from rpo_sim.distributions.likelihood import FAMILIES, FamilyFit, durations, fit_family
+from rpo_sim.distributions.mechanism import PUBLISHED_LIMITS, KnownLimit, Mechanism
+from rpo_sim.distributions.mechanism_fit import fit_mechanism
+from rpo_sim.distributions.mechanism_sweeps import BURST_LABEL
 from rpo_sim.distributions.parametric import LogNormal
 from rpo_sim.distributions.profile import Profile, ProfileEntry
 from rpo_sim.distributions.samples import Sample, read_sample, resolution
@@ -33,6 +36,7 @@ def fit(
     families: Sequence[str] = tuple(FAMILIES),
     mix_sources: bool = False,
     created_at: datetime | None = None,
+    limits: Sequence[KnownLimit] = PUBLISHED_LIMITS,
 ) -> Profile:
     """Fit a distribution to every group of like operations.
 
@@ -46,6 +50,8 @@ def fit(
         Whether sources or clocks may share a distribution.
     created_at : datetime, UTC, optional
         Stamp of the profile; now by default.
+    limits : sequence of KnownLimit
+        Client limits that bursts may wait for; published defaults unless said otherwise.
 
     Raises
     ------
@@ -62,7 +68,7 @@ def fit(
     entries, warnings = [], []
     for group in group_observations(observations, mix_sources=mix_sources):
         try:
-            entries.append(_fit_group(group, families))
+            entries.append(_fit_group(group, families, limits))
         except FitError as error:
             warnings.append(f"{group.name} was not fitted: {error}")
     if not entries:
@@ -72,11 +78,12 @@ def fit(
     )
 
 
-def _fit_group(group: Group, families: Sequence[str]) -> ProfileEntry:
+def _fit_group(group: Group, families: Sequence[str], limits: Sequence[KnownLimit]) -> ProfileEntry:
     sample = read_sample(group.observations)
     if not sample.used:
         raise FitError(f"no durations: {sample.n_succeeded} succeeded, {sample.n_failed} failed")
     distribution, goodness, notes = _distribution(sample, families)
+    mechanism, missing = _mechanism(group, limits)
     started = [item.started_at or item.observed_at for item in group.observations]
     return ProfileEntry(
         operation=group.operation,
@@ -104,8 +111,19 @@ def _fit_group(group: Group, families: Sequence[str]) -> ProfileEntry:
         ),
         goodness_p=goodness,
         digest=_digest(group.observations),
-        warnings=(*sample.warnings, *group.merged_labels, *notes),
+        warnings=(*sample.warnings, *group.merged_labels, *notes, *missing),
+        mechanism=mechanism,
     )
+
+
+def _mechanism(group: Group, limits: Sequence[KnownLimit]) -> tuple[Mechanism | None, list[str]]:
+    """What decides the group's bursts, where some were measured; else why it is not known."""
+    if not any(BURST_LABEL in item.labels for item in group.observations):
+        return None, []
+    try:
+        return fit_mechanism(group.observations, limits=limits), []
+    except NoDataError as error:
+        return None, [f"no mechanism: {error}"]
 
 
 def failure_interval(failed: int, attempts: int, *, confidence: float = 0.95) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rpo_sim.distributions.mechanism_sweeps import BURST_LABEL
 from rpo_sim.errors import FitError
 from rpo_sim.records import Observation
 
@@ -46,7 +47,7 @@ class Group:
     @property
     def merged_labels(self) -> tuple[str, ...]:
         """In words, the labels on which they differ: merged, but not silently."""
-        keys = {key for item in self.observations for key in item.labels} - set(self.labels)
+        keys = {key for item in self.observations for key in item.labels} - set(self.labels) - {BURST_LABEL}
         lines = []
         for key in sorted(keys):
             values = Counter(item.labels.get(key, "(none)") for item in self.observations)

@@ -12,6 +12,8 @@ from typing import Any
 
 from rpo_sim.distributions.base import Distribution
 from rpo_sim.distributions.grouping import UNLIKE_LABELS
+from rpo_sim.distributions.mechanism import Mechanism
+from rpo_sim.distributions.mechanism_file import mechanism_from_dict, mechanism_to_dict
 from rpo_sim.distributions.registry import distribution_from_dict, to_dict
 from rpo_sim.errors import ScenarioError
 
@@ -59,6 +61,8 @@ class ProfileEntry:
         SHA-256 of the observations.
     warnings : tuple of str
         What the fit had to leave out or could not show.
+    mechanism : Mechanism or None
+        What decides a burst of these operations, where sweeps showed it.
     """
 
     operation: str
@@ -85,6 +89,7 @@ class ProfileEntry:
     goodness_p: float | None = None
     digest: str
     warnings: tuple[str, ...] = ()
+    mechanism: Mechanism | None = None
 
     @property
     def telling_labels(self) -> dict[str, str]:
@@ -241,6 +246,9 @@ def _entry_to_dict(entry: ProfileEntry) -> dict[str, Any]:
     row["distribution"] = to_dict(entry.distribution)
     if entry.window is not None:
         row["window"] = [moment.isoformat() for moment in entry.window]
+    del row["mechanism"]
+    if entry.mechanism is not None:  # else the file reads as it did before there were any
+        row["mechanism"] = mechanism_to_dict(entry.mechanism)
     return row
 
 
@@ -277,6 +285,8 @@ def _entry_from_dict(data: object, where: str) -> ProfileEntry:
     row["resolution_seconds"] = _seconds(row.get("resolution_seconds", 0.0), f"{where}.resolution_seconds")
     row["labels"] = _labels(row.get("labels", {}), f"{where}.labels")
     row["window"] = _window(row.get("window"), f"{where}.window")
+    if row.get("mechanism") is not None:
+        row["mechanism"] = mechanism_from_dict(row["mechanism"], f"{where}.mechanism")
     if row.get("size_basis") not in (None, "bytes_moved", "bytes_capacity"):
         raise ScenarioError(
             f"{where}.size_basis: {row['size_basis']!r:.80} is not bytes_moved or bytes_capacity"

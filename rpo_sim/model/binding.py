@@ -1,10 +1,11 @@
 """What a scenario's uncertain numbers rest on: a profile's measurement where bound, else an assumption."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rpo_sim.distributions.assumed import Fixed
 from rpo_sim.distributions.base import Distribution
+from rpo_sim.distributions.mechanism import Mechanism
 from rpo_sim.distributions.profile import Profile, ProfileEntry
 from rpo_sim.errors import NoDataError, ScenarioError
 from rpo_sim.model.plan import Chance, Input
@@ -72,6 +73,27 @@ class Bindings:
             base=entry.distribution,
             concurrency=concurrency,
         )
+
+    def mechanism(
+        self, key: str, stated: Duration, sizes: tuple[int | None, ...], concurrency: int
+    ) -> tuple[Mechanism, Input] | None:
+        """The mechanism behind a measured duration, with its driver's service time; None if nothing is bound.
+
+        Raises
+        ------
+        NoDataError
+            If what was measured shows no mechanism, or does not reach as far.
+        """
+        entry = self._entry(stated.measured)
+        if entry is None:
+            return None
+        if entry.mechanism is None:
+            raise NoDataError(
+                f"{key}: {stated.measured} = {entry.name} was measured without bursts, so its tokens are not "
+                "known; sweep 2, 4, 8 and 12 at once at two sizes, the smallest among them, and fit again"
+            )
+        whole = self.duration(key, stated, sizes, concurrency)
+        return entry.mechanism, replace(whole, base=entry.mechanism.driver(), concurrency=1)
 
     def chance(self, key: str, stated: Probability | None) -> Chance | None:
         """The input behind a stated probability; None where success is certain."""

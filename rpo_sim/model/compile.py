@@ -93,7 +93,7 @@ class _Compiler:
         parts = (self.scenario, self.platform, self.bindings, self.pools)
         compiler = StageCompiler(*parts, self.people)
         stages = compiler.compile(vms)
-        keys = [stage.key for stage in stages]
+        ends = compiler.last_part
         repair = self.recovery.repair
         plan = Plan(
             scenario=self.scenario.scenario,
@@ -104,15 +104,17 @@ class _Compiler:
             waves=waves,
             pools=(),
             links=tuple(compiler.links.values()),
-            buckets=tuple(self._bucket(name) for name in self.buckets),
+            buckets=(*(self._bucket(name) for name in self.buckets), *compiler.chains.buckets),
             copies=CopyCompiler(*parts).compile(vms),
             failure=self._failure(),
             path=(),
             choose=self.recovery.choose,
             stages=stages,
             job_pool=job_pool,
-            job_until=_position(keys, limit.until if limit else None),
-            barrier=_position(keys, self.recovery.waves.barrier if self.recovery.waves else None),
+            job_until=_position(ends, len(stages), limit.until if limit else None),
+            barrier=_position(
+                ends, len(stages), self.recovery.waves.barrier if self.recovery.waves else None
+            ),
             repair=self.bindings.duration("recovery.repair", repair) if repair else None,
             repair_pool=self.people if repair and repair.by == "people" else None,
             assumed_factor=self.bindings.assumed_factor,
@@ -203,9 +205,9 @@ def _application(group: Group) -> str:
     return group.application or group.name
 
 
-def _position(keys: list[str], name: str | None) -> int:
-    """The index of a stage; the end where none is named."""
-    return len(keys) if name is None else keys.index(name)
+def _position(ends: Mapping[str, int], n_stages: int, name: str | None) -> int:
+    """The index of a stage, or of its last part; the end where none is named."""
+    return n_stages if name is None else ends[name]
 
 
 def _estimate(plan: Plan, stages: list[StagePlan], group: int) -> float:

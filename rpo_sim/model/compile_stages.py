@@ -6,6 +6,7 @@ from dataclasses import replace
 from rpo_sim.errors import ScenarioError
 from rpo_sim.model.binding import Bindings
 from rpo_sim.model.compile_links import LinkCompiler, weaker
+from rpo_sim.model.compile_mechanism import MeasuredChains
 from rpo_sim.model.plan import Input, LinkPlan, StagePlan
 from rpo_sim.model.pools import PoolNames
 from rpo_sim.results import Evidence
@@ -28,10 +29,28 @@ class StageCompiler:
         self.vms = sum(group.count for group in scenario.estate.groups)
         self._linker = LinkCompiler(bindings)
         self.links = {name: self._link(name) for name in scenario.shared.links}
+        self.chains = MeasuredChains(pools, len(self.buckets))
+        self.last_part: dict[str, int] = {}
 
     def compile(self, vms: int) -> tuple[StagePlan, ...]:
-        """The stages, in order; `links` are complete then."""
-        return tuple(self._stage(i, stage, vms) for i, stage in enumerate(self.recovery.stages))
+        """The stages, in order; `links` are complete then, and `last_part` says where each stage ends."""
+        plans: list[StagePlan] = []
+        for stage in self.recovery.stages:
+            plans += self._parts(len(plans), stage, vms)
+            self.last_part[stage.key] = len(plans) - 1
+        return tuple(plans)
+
+    def _parts(self, index: int, stage: Stage, vms: int) -> list[StagePlan]:
+        """The stage itself, or the parts of its measured mechanism."""
+        if stage.tokens != "measured" or stage.duration is None:
+            return [self._stage(index, stage, vms)]
+        key, at_once = f"recovery.{stage.key}.duration", self._at_once(stage, vms)
+        found = self.bindings.mechanism(key, stage.duration, self._stage_bytes(stage) or (None,), at_once)
+        if found is None:
+            return [self._stage(index, stage, vms)]
+        mechanism, driver = found
+        bare = self._stage(index, stage.model_copy(update={"duration": None}), vms)
+        return self.chains.parts(bare, mechanism, driver, str(stage.duration.measured), at_once)
 
     def _link(self, name: str) -> LinkPlan:
         """A link with the most streams that stages could have in flight on it."""
@@ -99,7 +118,7 @@ class StageCompiler:
             link=link,
             bytes_=tuple(size or 0 for size in sizes),
             link_factor=self._link_factor(duration, curve),
-            tokens=tuple((self.buckets.index(name), float(n)) for name, n in stage.tokens.items()),
+            tokens=tuple((self.buckets.index(name), float(n)) for name, n in stage.stated_tokens.items()),
             timeout=math.inf if stage.timeout is None else stage.timeout,
             retries=stage.retries,
             curve_evidence=curve,

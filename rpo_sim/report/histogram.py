@@ -25,7 +25,7 @@ def histogram(seconds: FloatArray, *, bins: int = 32) -> str:
     if not len(finite):
         return f"never ends{lost}"
     low, high = np.quantile(finite, [0.005, 0.995], method="inverted_cdf")
-    if low == high:
+    if high - low <= 1e-9 * high:  # rounding apart, all the same
         return f"always {format_duration(float(low))}{lost}"
     counts, _ = np.histogram(np.clip(finite, low, high), bins=bins, range=(float(low), float(high)))
     heights = np.ceil(counts / counts.max() * (len(_BARS) - 1)).astype(int)

@@ -146,6 +146,10 @@ def _document(result: ResultSet) -> Row:
             **_spread("rta_p50", result.quantile(result.incident_rta, 0.5), "_seconds"),
             **_spread("rta_p95", result.quantile(result.incident_rta, 0.95), "_seconds"),
         },
+        "one_vm": {
+            **_spread("rta_p50", result.one_vm_rta(0.5), "_seconds"),
+            **_spread("rta_p95", result.one_vm_rta(0.95), "_seconds"),
+        },
         "groups": _group_rows(result),
         "tiers": [
             {
@@ -187,6 +191,7 @@ def _page(result: ResultSet, output: Output) -> str:
     for runs in result.tiers:
         vms = "1 VM" if runs.vms == 1 else f"{runs.vms} VMs"
         text += f"RTA of {runs.tier.name} ({vms}): {histogram(runs.rta, bins=bins)}{line}"
+    text += _one_vm(result, line)
     text += "" if output == "md" else "\n"
     text += render_rows(_paths_for_people(result), output, title="Where the RTA goes, on average") + "\n"
     for runs in result.tiers:
@@ -194,6 +199,15 @@ def _page(result: ResultSet, output: Output) -> str:
     if result.interrupted:
         text += f"interrupted: only {result.runs} runs were simulated\n"
     return text.rstrip("\n") + "\n"
+
+
+def _one_vm(result: ResultSet, line: str) -> str:
+    """How a single VM fares among all, where they do not end together."""
+    if np.ptp(np.where(np.isfinite(result.vm_rta), result.vm_rta, 0.0), axis=1).max() == 0:
+        return ""
+    p50, p95 = (duration_text(result.one_vm_rta(p)) for p in (0.5, 0.95))
+    n = result.vm_rta.shape[1]
+    return f"RTA of one VM among {n}: half of them within {p50}, 95% of them within {p95}{line}"
 
 
 def _for_people(result: ResultSet, runs: TierRuns, gap: str) -> list[Row]:

@@ -58,7 +58,7 @@ class Stage(Part):
     over: Name | None = None
     contention: StageContention | None = None
     slots: dict[Name, Slots] = Field(default_factory=dict)
-    tokens: dict[Name, Positive] = Field(default_factory=dict)
+    tokens: dict[Name, Positive] | Literal["measured"] = Field(default_factory=dict)
     timeout: PositiveSeconds | None = None
     success: Probability | None = None
     retries: Retries = 0
@@ -78,6 +78,26 @@ class Stage(Part):
         if self.over is not None and self.bytes is None:
             raise ValueError("`over` a link needs `bytes`: used, capacity or a size")
         return self
+
+    @model_validator(mode="after")
+    def _measured_whole(self) -> Self:
+        if self.tokens != "measured":
+            return self
+        if self.duration is None or self.duration.measured is None:
+            raise ValueError("`tokens: measured` needs `duration: {measured: NAME}` beside it")
+        own = ("over", "times", "slots", "timeout", "retries")
+        given = [name for name in own if getattr(self, name)]
+        if given:
+            raise ValueError(
+                f"`tokens: measured` brings limits and queue of its own; remove {', '.join(given)} here, or "
+                "state the tokens"
+            )
+        return self
+
+    @property
+    def stated_tokens(self) -> dict[str, int]:
+        """Tokens by bucket; empty where they come with the measurement."""
+        return {} if self.tokens == "measured" else self.tokens
 
     @property
     def key(self) -> str:

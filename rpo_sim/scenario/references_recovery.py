@@ -107,7 +107,7 @@ def _stage(scenario: Scenario, platform: str, index: int) -> Iterator[Problem]:
         if name not in known:
             what = unknown("copy or method in the path", name, known)
             yield Problem(path=stage_path(platform, index, "when"), what=what)
-    for name, tokens in stage.tokens.items():
+    for name, tokens in stage.stated_tokens.items():
         path = stage_path(platform, index, "tokens", name)
         bucket = scenario.shared.buckets.get(name)
         if bucket is None:
