@@ -9,6 +9,8 @@ from urllib.parse import urlencode
 
 from kubernetes import config
 
+from tests.cluster.lab.kubeconfig import write_kubeconfig
+
 T = TypeVar("T")
 Json = dict[str, Any]
 CORE, SNAPSHOTS = "/api/v1", "/apis/snapshot.storage.k8s.io/v1"
@@ -58,10 +60,10 @@ class Api:
         """Merge changes into an object."""
         return self._call("PATCH", path, body, _MERGE)
 
-    def delete(self, path: str) -> None:
-        """Delete an object; one that is gone already is no error."""
+    def delete(self, path: str, **options: Any) -> None:
+        """Delete an object, with the options of DeleteOptions; one that is gone already is no error."""
         try:
-            self._call("DELETE", path)
+            self._call("DELETE", path, options or None)
         except ApiError as error:
             if error.status != 404:
                 raise
@@ -69,6 +71,13 @@ class Api:
     def wait_gone(self, path: str, seconds: float = 60.0) -> None:
         """Wait until an object is gone."""
         wait_for(f"{path} to be gone", lambda: self.get(path) is None, seconds)
+
+    def write_kubeconfig(self, file: Path, token: str, namespace: str) -> None:
+        """Write a kubeconfig for another user of the same API server."""
+        known = self._client.configuration
+        write_kubeconfig(
+            file, known.host, Path(known.ssl_ca_cert) if known.ssl_ca_cert else None, token, namespace
+        )
 
     def _call(self, method: str, path: str, body: Json | None = None, kind: str = "application/json") -> Json:
         settings = self._client.configuration

@@ -1,7 +1,7 @@
 """The programs of the lab, built once from the modules that `binaries/go.mod` pins and kept outside the tree.
 
-They lie in a folder named after the digest of the pins, of our own Go code and of this file, so that a change of
-any builds anew and checkouts with the same pins share. Go's own build cache makes the second build a short one.
+They lie in a folder named after the digest of the pins, of our own Go code and of this file: a change of any
+builds anew, and checkouts with the same pins share. Go's own build cache makes the second build short.
 """
 
 import fcntl

@@ -8,6 +8,7 @@ from tests.cluster.lab.certificates import CA, CERTIFICATE, KEY, TOKEN_KEY
 
 SYSTEM_NAMESPACE = "rpo-sim-lab"
 DRIVER = "host-path.lab.rpo-sim"
+SIDECARS = ("csi-provisioner", "csi-snapshotter")
 LONGEST_SOCKET_PATH = 100  # Linux allows 107 bytes
 CONTROLLERS = (
     "persistentvolume-binder-controller",
@@ -134,6 +135,7 @@ def _api_server(at: Layout) -> list[str]:
         "--endpoint-reconciler-type=none",  # it refuses loopback addresses
         "--service-cluster-ip-range=10.0.0.0/24",
         "--authorization-mode=RBAC",
+        f"--client-ca-file={at.certificates / CA}",  # else the others look in vain for the settings of logins
         f"--token-auth-file={at.folder / 'tokens.csv'}",
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={at.certificates / TOKEN_KEY}",

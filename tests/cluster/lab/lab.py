@@ -17,20 +17,20 @@ from tests.cluster.lab import objects, processes
 from tests.cluster.lab.api import CORE, Api, wait_for
 from tests.cluster.lab.build import build, find_program, missing
 from tests.cluster.lab.certificates import CA, make_certificates
-from tests.cluster.lab.components import BACKENDS, COMPONENTS, LONGEST_SOCKET_PATH, SYSTEM_NAMESPACE, Layout
+from tests.cluster.lab.components import (
+    BACKENDS,
+    COMPONENTS,
+    LONGEST_SOCKET_PATH,
+    SIDECARS,
+    SYSTEM_NAMESPACE,
+    Layout,
+)
 from tests.cluster.lab.errors import LabError
 from tests.cluster.lab.settings import write_settings
 
 RECORD = "lab.json"
 START_SECONDS = 120.0
-_FIRST = ("etcd", "prometheus", "csi-driver")
-_LAST = (
-    "kube-controller-manager",
-    "kube-scheduler",
-    "snapshot-controller",
-    "csi-provisioner",
-    "csi-snapshotter",
-)
+_LAST = ("kube-controller-manager", "kube-scheduler", "snapshot-controller", "csi-driver")
 
 
 class Lab:
@@ -118,8 +118,8 @@ class Lab:
         return self.layout.folder / "logs" / f"{component}.log"
 
     def stop(self, *components: str, how: int = signal.SIGTERM) -> None:
-        """End components, or kill them: `how=signal.SIGKILL`."""
-        for name in components:
+        """End components, or kill them: `how=signal.SIGKILL`; with the driver go its sidecars."""
+        for name in _with_sidecars(components):
             if name in self._running:
                 processes.end(self._running[name], how)
                 del self._running[name]
@@ -127,7 +127,7 @@ class Lab:
 
     def start(self, *components: str) -> None:
         """Start components with the same ports and data as before, and wait until they are ready."""
-        for name in components:
+        for name in _with_sidecars(components):
             if name in self._running and self._running[name].alive:
                 continue
             program = find_program(name) if name == "prometheus" else str(self.layout.programs / name)
@@ -136,7 +136,7 @@ class Lab:
                 command, self.layout.folder, self.log(name), dies_with_us=self._dies_with_us
             )
             self._save()
-        for name in components:
+        for name in _with_sidecars(components):
             wait_for(f"{name} to be ready", partial(self._is_ready, name), START_SECONDS)
 
     def pause(self, *components: str) -> None:
@@ -164,7 +164,7 @@ class Lab:
     def _start_all(self) -> None:
         make_certificates(self.layout.certificates)
         write_settings(self.layout)
-        self.start(*_FIRST)
+        self.start("etcd", "prometheus")
         self.start("kube-apiserver")
         api = self.api
         objects.create_crds(api, self.layout.programs / "crds")
@@ -203,6 +203,14 @@ class Lab:
         unfinished = self.layout.folder / f"{RECORD}.next"
         unfinished.write_text(json.dumps(record), encoding="utf-8")
         unfinished.replace(self.layout.folder / RECORD)
+
+
+def _with_sidecars(components: Iterable[str]) -> Iterable[str]:
+    """Sidecars end by themselves when their driver does, and wait for a kubelet to start them again."""
+    for name in components:
+        yield name
+        if name == "csi-driver":
+            yield from SIDECARS
 
 
 def _make_room(folder: Path) -> None:

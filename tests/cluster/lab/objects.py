@@ -88,7 +88,7 @@ def _create_roles(api: Api) -> None:
 
 
 def _create_node(api: Api) -> None:
-    """A node for the scheduler to choose, so that WaitForFirstConsumer binds; without a kubelet no pod runs."""
+    """A node for the scheduler to choose, so that WaitForFirstConsumer binds; no pod ever runs on it."""
     api.create(f"{CORE}/nodes", {"metadata": {"name": NODE, "labels": {"kubernetes.io/hostname": NODE}}})
     room = {"cpu": "64", "memory": "256Gi", "pods": "10000"}
     ready = {"type": "Ready", "status": "True", "reason": "NoKubelet", "message": "a name without a machine"}

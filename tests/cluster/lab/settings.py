@@ -1,14 +1,13 @@
 """The files that the programs of a lab read: users, kubeconfigs, audit policy, what Prometheus scrapes."""
 
-import base64
 import json
 import secrets
-from pathlib import Path
 
 from tests.cluster.lab.certificates import CA
-from tests.cluster.lab.components import SYSTEM_NAMESPACE, Layout
+from tests.cluster.lab.components import SIDECARS, SYSTEM_NAMESPACE, Layout
+from tests.cluster.lab.kubeconfig import write_kubeconfig
 
-SIDECARS = ("csi-provisioner", "csi-snapshotter", "snapshot-controller")
+LIMITED = (*SIDECARS, "snapshot-controller")
 SECURE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 # Scrapes of the large ones would take a noticeable part of two cores at one a second.
 SCRAPE_SECONDS = {"kube-apiserver": 5, "kube-controller-manager": 5, "kube-scheduler": 30}
@@ -42,48 +41,32 @@ def write_settings(at: Layout) -> None:
     """Write all of them; tokens are new for each lab."""
     (at.folder / "audit-policy.yaml").write_text(AUDIT_POLICY, encoding="utf-8")
     (at.folder / "tokens.csv").touch(mode=0o600)
-    lines = []
+    server, lines = at.url("kube-apiserver"), []
     for number, (user, (name, groups)) in enumerate(_users().items()):
         token = secrets.token_urlsafe(32)
         lines.append(f'{token},{name},{number},"{",".join(groups)}"\n')
-        write_kubeconfig(at, at.kubeconfig(user), token)
+        write_kubeconfig(at.kubeconfig(user), server, at.certificates / CA, token, "default")
         if user == "prometheus":
             _write_prometheus(at, token)
     (at.folder / "tokens.csv").write_text("".join(lines), encoding="utf-8")
 
 
-def write_kubeconfig(at: Layout, file: Path, token: str, namespace: str = "default") -> None:
-    """Write a kubeconfig for the bearer of a token."""
-    authority = base64.b64encode((at.certificates / CA).read_bytes()).decode()
-    cluster = {"server": at.url("kube-apiserver"), "certificate-authority-data": authority}
-    text = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "lab",
-        "clusters": [{"name": "lab", "cluster": cluster}],
-        "users": [{"name": "lab", "user": {"token": token}}],
-        "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "lab", "namespace": namespace}}],
-    }
-    file.touch(mode=0o600)
-    file.write_text(json.dumps(text, indent=1), encoding="utf-8")
-
-
 def _users() -> dict[str, tuple[str, list[str]]]:
-    """Name and groups by user. Sidecars come as service accounts, as the API server treats these differently."""
+    """Name and groups by user; sidecars are service accounts, whose requests get other priorities."""
     groups = ["system:serviceaccounts", f"system:serviceaccounts:{SYSTEM_NAMESPACE}"]
     return {
         "admin": ("lab-admin", ["system:masters"]),
         "prometheus": ("lab-prometheus", []),
         "kube-controller-manager": ("system:kube-controller-manager", []),
         "kube-scheduler": ("system:kube-scheduler", []),
-        **{name: (f"system:serviceaccount:{SYSTEM_NAMESPACE}:{name}", groups) for name in SIDECARS},
+        **{name: (f"system:serviceaccount:{SYSTEM_NAMESPACE}:{name}", groups) for name in LIMITED},
     }
 
 
 def _write_prometheus(at: Layout, token: str) -> None:
     (at.folder / "prometheus.token").touch(mode=0o600)
     (at.folder / "prometheus.token").write_text(token, encoding="utf-8")
-    jobs = [_job(at, name) for name in (*SECURE, *SIDECARS, "prometheus")]
+    jobs = [_job(at, name) for name in (*SECURE, *LIMITED, "prometheus")]
     text = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": jobs}
     (at.folder / "prometheus.yaml").write_text(json.dumps(text, indent=1), encoding="utf-8")  # JSON is YAML
 
