@@ -1,5 +1,6 @@
 """The probe `prometheus`: durations that a cluster's Prometheus already has, as observations."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -46,6 +47,7 @@ class PrometheusProbe:
         from rpo_probes._metrics.observing import Scope
         from rpo_probes._metrics.reading import Reader, Span
         from rpo_probes._metrics.survey import oldest_sample
+        from rpo_probes._prometheus.refusals import TooMuch
 
         table = _table(settings)
         if context.cancelled():
@@ -63,7 +65,11 @@ class PrometheusProbe:
             found = _found(connection, table, settings, context)
             if not found:
                 CheckReport(findings=tuple(_metric_findings(found, settings))).require_ok()
-            oldest = oldest_sample(connection, span.read_from, end)
+            try:
+                oldest = oldest_sample(connection, span.read_from, end)
+            except TooMuch as error:  # then only scrapes before a series prove that it began at zero
+                oldest = math.inf
+                context.note_error(f"how far back the data goes is not known: {error}")
             reader = Reader(connection, found, span, oldest, scope, context)
             try:
                 yield from reader.run()

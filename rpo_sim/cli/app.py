@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from rpo_sim import __version__
 from rpo_sim.cli import (
     check,
+    cleanup,
     demo,
     fit,
     init,
@@ -18,6 +19,7 @@ from rpo_sim.cli import (
     measure,
     observations,
     parity,
+    rbac,
     scenarios,
     simulate,
     verdict,
@@ -101,7 +103,9 @@ def _explain(error: BaseException) -> None:
         cause = cause.__cause__
 
 
-for command in (demo, measure, fit, check, init, scenarios, lint, simulate, verdict, parity, observations):
+for command in (
+    demo, measure, fit, check, init, scenarios, lint, simulate, verdict, parity, observations, cleanup, rbac,
+):  # fmt: skip
     command.register(app)
 
 

@@ -51,9 +51,9 @@ def _matches(wanted: _Values, value: str) -> bool:
     return value != wanted[1:] if wanted.startswith("!") else value == wanted
 
 
-def _pattern(value: str) -> str:
-    escaped = "".join(f"\\{sign}" if sign in r"\.+*?()|[]{}^$" else sign for sign in value)
-    return quoted(escaped)[1:-1]
+def literal(value: str) -> str:
+    """A regular expression that matches just this value."""
+    return "".join(f"\\{sign}" if sign in r"\.+*?()|[]{}^$" else sign for sign in value)
 
 
 def quoted(value: str) -> str:
@@ -136,7 +136,7 @@ class Metric(_Strict):
             values = [line.when[name] for line in self.times]
             if not any(isinstance(value, str) and value.startswith("!") for value in values):
                 every = {one for value in values for one in (value if isinstance(value, tuple) else (value,))}
-                parts.append(f'{name}=~"{"|".join(map(_pattern, sorted(every)))}"')
+                parts.append(f"{name}=~{quoted('|'.join(map(literal, sorted(every))))}")
         return f"{series}{{{','.join(parts)}}}" if parts else series
 
     def signs(self, name: str) -> list[str]:

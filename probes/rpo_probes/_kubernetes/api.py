@@ -1,0 +1,285 @@
+"""Requests to the API server: plain objects in and out, errors in words, outages waited through."""
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from rpo_probes._kubernetes.clock import ServerClock
+from rpo_probes._kubernetes.errors import (
+    Conflict,
+    Expired,
+    NotFound,
+    Unauthorized,
+    Unreachable,
+    refusal,
+    unreachable,
+)
+from rpo_sim.errors import ProbeDenied, ProbeError
+
+Object = dict[str, Any]
+"""An object of the API as its JSON says."""
+
+_CONNECT_SECONDS = 5.0
+_ANSWER_SECONDS = 30.0
+_PAUSE_SECONDS = 0.25
+PATIENCE_SECONDS = 60.0  # how long an outage of the API server is waited through
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One kind of object.
+
+    >>> Resource("snapshot.storage.k8s.io", "v1", "volumesnapshots", "VolumeSnapshot").path("apps", "s-1")
+    '/apis/snapshot.storage.k8s.io/v1/namespaces/apps/volumesnapshots/s-1'
+    """
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        """As an object of this kind states it."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str | None = None, name: str | None = None) -> str:
+        """Below the server's address."""
+        parts = [f"/apis/{self.api_version}" if self.group else f"/api/{self.version}"]
+        if namespace is not None and self.namespaced:
+            parts.append(f"namespaces/{quote(namespace, safe='')}")
+        parts.append(self.plural)
+        if name is not None:
+            parts.append(quote(name, safe=""))
+        return "/".join(parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A part of a list.
+
+    Attributes
+    ----------
+    items : list of Object
+    resource_version : str
+        Of the list as a whole: where a watch goes on.
+    first : bool
+        Whether a list begins here; it does so again when its place expired half-way.
+    """
+
+    items: list[Object]
+    resource_version: str
+    first: bool
+
+
+@dataclass(slots=True)
+class Api:
+    """A connection to one cluster; may be used from several threads.
+
+    Attributes
+    ----------
+    load : callable
+        Makes a client, reading the credentials anew.
+    name : str
+        The cluster's, for observations.
+    cancelled : callable
+        True when waiting makes no sense any more.
+    patience_seconds : float, seconds
+        How long a request is tried again while the server cannot be reached.
+    clock : ServerClock
+    """
+
+    load: Callable[[], Any]
+    name: str = ""
+    cancelled: Callable[[], bool] = lambda: False
+    patience_seconds: float = PATIENCE_SECONDS
+    clock: ServerClock = field(default_factory=ServerClock)
+    _client: Any = None
+
+    @property
+    def client(self) -> Any:
+        """The client library's."""
+        if self._client is None:
+            self._client = self.load()
+            self.name = self.name or self.server.split("//")[-1]
+        return self._client
+
+    @property
+    def server(self) -> str:
+        """The address."""
+        return str(self.client.configuration.host)
+
+    def patient(self, seconds: float) -> "Api":
+        """The same connection that waits so long for a server that cannot be reached, cancelled or not."""
+        return Api(self.load, self.name, lambda: False, seconds, self.clock, self.client)
+
+    def close(self) -> None:
+        """Give back the connections."""
+        if self._client is not None:
+            self._client.close()
+
+    def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object:
+        """One object."""
+        return self._call("GET", resource.path(namespace, name), f"get {resource.plural} {name}")
+
+    def create(self, resource: Resource, namespace: str | None, body: Mapping[str, Any]) -> Object:
+        """Make an object; what an earlier try made, whose answer was lost, is known by its labels."""
+        what = f"create {resource.plural}" + (f" in {namespace}" if namespace else "")
+        try:
+            return self._call("POST", resource.path(namespace), what, body=body)
+        except Conflict:
+            meta = body["metadata"]
+            found = self.get(resource, meta["name"], namespace)
+            if not meta.get("labels") or found["metadata"].get("labels") != meta["labels"]:
+                raise
+            return found
+
+    def delete(self, resource: Resource, namespace: str | None, name: str, uid: str) -> None:
+        """Delete the object with this uid; no harm if it is gone."""
+        body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        with contextlib.suppress(NotFound, Conflict):  # gone, or another one under the same name
+            self._call(
+                "DELETE", resource.path(namespace, name), f"delete {resource.plural} {name}", body=body
+            )
+
+    def pages(
+        self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = "",
+        limit: int = 500,
+    ) -> Iterator[Page]:  # fmt: skip
+        """A list in parts; begins anew (`first`) if its place expires before the end."""
+        what = f"list {resource.plural}" + (f" in {namespace}" if namespace else "")
+        token, first = "", True
+        while True:
+            query = {"limit": limit, "continue": token, "labelSelector": labels, "fieldSelector": fields}
+            try:
+                answer = self._call("GET", resource.path(namespace), what, query=query)
+            except Expired:
+                if first:
+                    raise
+                token, first = "", True
+                continue
+            meta = answer.get("metadata") or {}
+            yield Page(
+                items=answer.get("items") or [],
+                resource_version=str(meta.get("resourceVersion", "")),
+                first=first,
+            )
+            token, first = str(meta.get("continue") or ""), False
+            if not token:
+                return
+
+    def all(
+        self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = ""
+    ) -> list[Object]:
+        """A whole list, for kinds of which there are few."""
+        items: dict[str, Object] = {}
+        for page in self.pages(resource, namespace, labels=labels, fields=fields):
+            if page.first:
+                items.clear()
+            items |= {item["metadata"]["uid"]: item for item in page.items}
+        return list(items.values())
+
+    def stream(
+        self, resource: Resource, namespace: str | None, query: Mapping[str, object], idle: float
+    ) -> Any:
+        """An open answer to a watch; the caller reads its lines and closes it."""
+        what = f"watch {resource.plural}" + (f" in {namespace}" if namespace else "")
+        return self._send("GET", resource.path(namespace), what, {**query, "watch": "true"}, None, idle)
+
+    def _call(
+        self, method: str, path: str, what: str, *,
+        query: Mapping[str, object] | None = None, body: Mapping[str, Any] | None = None,
+    ) -> Object:  # fmt: skip
+        """An answer as an object; while the server cannot be reached, again and again for a while."""
+        deadline = time.monotonic() + self.patience_seconds
+        while True:
+            try:
+                answer = self._send(method, path, what, query or {}, body, _ANSWER_SECONDS)
+                return self._read(answer, what)
+            except Unreachable:
+                if self.cancelled() or time.monotonic() >= deadline:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
+
+    def _read(self, answer: Any, what: str) -> Object:
+        import urllib3
+
+        try:
+            content = answer.read()
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise unreachable(self.server, error) from error
+        try:
+            found = json.loads(content)
+        except ValueError as error:
+            raise Unreachable(f"{self.server} answered {what} with something that is no JSON") from error
+        return found if isinstance(found, dict) else {}
+
+    def _send(
+        self, method: str, path: str, what: str, query: Mapping[str, object],
+        body: Mapping[str, Any] | None, answer_seconds: float,
+    ) -> Any:  # fmt: skip
+        """A successful answer, unread; refused credentials are read anew, for tokens are rotated in place."""
+        try:
+            return self._send_once(method, path, what, query, body, answer_seconds)
+        except Unauthorized:
+            self._client = self.load()
+            return self._send_once(method, path, what, query, body, answer_seconds)
+
+    def _send_once(
+        self, method: str, path: str, what: str, query: Mapping[str, object],
+        body: Mapping[str, Any] | None, answer_seconds: float,
+    ) -> Any:  # fmt: skip
+        import urllib3
+        from kubernetes.client.exceptions import ApiException
+
+        client = self.client
+        stated = urlencode({name: value for name, value in query.items() if value not in ("", None)})
+        address = f"{path}?{stated}" if stated else path
+        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        sent = time.monotonic()
+        try:
+            request = client.param_serialize(
+                method, address, header_params=headers, body=body, auth_settings=["BearerToken"]
+            )
+            answer = client.call_api(*request, _request_timeout=(_CONNECT_SECONDS, answer_seconds)).response
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise unreachable(self.server, _innermost(error)) from error
+        except ApiException as error:
+            raise ProbeDenied(
+                f"{self.server} is not trusted ({error.reason}): check the kubeconfig's certificate-authority"
+            ) from error
+        self._learn_time(answer.headers.get("Date"), sent)
+        if not 200 <= answer.status <= 299:
+            raise self._refused(answer, what)
+        return answer
+
+    def _refused(self, answer: Any, what: str) -> ProbeError:
+        import urllib3
+
+        try:
+            content = answer.read()
+        except (urllib3.exceptions.HTTPError, OSError):
+            content = b""
+        return refusal(answer.status, content, what=what, server=self.server)
+
+    def _learn_time(self, date: str | None, sent: float) -> None:
+        if not date:
+            return
+        try:
+            seconds = parsedate_to_datetime(date).timestamp()
+        except ValueError:
+            return
+        self.clock.learn(date=seconds, sent=sent, received=time.monotonic())
+
+
+def _innermost(error: BaseException) -> str:
+    """The shortest true reason of a chain of network errors."""
+    while error.__cause__ is not None or error.__context__ is not None:
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    return str(error) or type(error).__name__
