@@ -9,6 +9,7 @@ from rpo_probes._prometheus_settings import PrometheusSettings
 from rpo_sim import __version__
 from rpo_sim.errors import ProbeDenied, ProbeError, ProbeUnavailable
 from rpo_sim.probe import CheckReport, Finding, ProbeContext
+from rpo_sim.probe_capabilities import Discovered
 from rpo_sim.records import Observation
 from rpo_sim.units import format_duration
 
@@ -76,6 +77,13 @@ class PrometheusProbe:
             finally:
                 for note in reader.notes():
                     context.note_error(note)
+
+    def discover(self, settings: PrometheusSettings, context: ProbeContext) -> Iterator[Discovered]:
+        """How far back it goes, and which known metrics it has."""
+        from rpo_probes._metrics.discovery import discoveries
+
+        with _connected(settings, context) as connection:
+            yield from discoveries(connection, _table(settings), settings, context.now().timestamp())
 
 
 def _connected(settings: PrometheusSettings, context: ProbeContext | None = None) -> "closing[Connection]":
