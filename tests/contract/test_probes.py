@@ -38,7 +38,7 @@ class TestPrometheus(ProbeContract):
         return PrometheusProbe()
 
     def make_settings(self, folder: Path) -> BaseModel:
-        return PrometheusProbe.Settings(url=self.url, since="40h")
+        return PrometheusProbe.Settings(url=self.url, since=40 * 3600.0)
 
 
 @pytest.fixture(scope="module")

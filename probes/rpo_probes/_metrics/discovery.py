@@ -69,15 +69,18 @@ def _found(one: Found) -> Discovered:
 
 
 def _absent(table: Mapping[str, Metric], found: Sequence[Found]) -> Discovered:
-    absent = [name for name in table if name not in {one.name for one in found}]
+    names = {one.name for one in found}
+    absent = {name: metric for name, metric in table.items() if name not in names}
+    what = f"{len(absent)} of {len(table)} known metrics"
+    if not absent:
+        return Discovered(topic="metrics", what=what, ok=True, detail="none is missing")
+    exporters = ", ".join(dict.fromkeys(metric.exporter for metric in absent.values()))
     return Discovered(
         topic="metrics",
-        what=f"{len(absent)} of {len(table)} known metrics",
-        ok=not absent,
-        detail=f"not scraped (that is not zero): {', '.join(absent)}" if absent else "",
-        remedy="add a scrape of those exporters that you run: probes/README.md says who serves what"
-        if absent
-        else "",
+        what=what,
+        ok=False,
+        detail=f"not scraped, which is not zero; they come from {exporters}",
+        remedy="scrape those of them that you run",
     )
 
 

@@ -76,6 +76,7 @@ class Metric(_Strict):
 
     kind: Literal["histogram", "summary", "gauge", "counter"]
     exporter: _Text
+    served: str = ""
     times: tuple[Timed, ...] = Field(min_length=1)
     unit: Literal["s", "ms"] = "s"
     below: _Width = Field(default="0s", validate_default=True)
