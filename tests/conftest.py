@@ -18,6 +18,9 @@ HOW_TO_RUN = {
     "no prometheus": "install Debian's package prometheus, or put the binary into PATH",
     "no promtool": "install Debian's package prometheus, or put the binary into PATH",
     "memory cannot be dropped": "let TMPDIR point to a disk instead of a tmpfs",
+    "the lab is not built": "make lab-build (some 12 minutes, once)",
+    "the lab cannot run here": "install what is named, then make lab-build (some 12 minutes, once)",
+    "needs the lab": "unset RPO_SIM_TEST_KUBECONFIG",
     "could not import": "install what the lock file names: make clean, then make test",
 }
 

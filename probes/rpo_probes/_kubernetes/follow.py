@@ -195,8 +195,7 @@ class Watch:
         late = connected - self._contact >= _LIVE_SECONDS
         until = self._newest_version() if late else 0
         try:
-            for line in _lines(self._answer, self._api.server):
-                now = time.monotonic()
+            for now, line in _lines(self._answer, self._api.server):
                 item, kind = line["object"], line["type"]
                 if kind == "ERROR":
                     raise _watch_error(item, self._resource)
@@ -275,16 +274,18 @@ class Follower:
                 return
 
 
-def _lines(answer: Any, server: str) -> Iterator[dict[str, Any]]:
+def _lines(answer: Any, server: str) -> Iterator[tuple[float, dict[str, Any]]]:
+    """Each event with the moment of its arrival."""
     import urllib3
 
     rest = b""
     try:
         for part in answer.stream(amt=None, decode_content=True):
+            now = time.monotonic()
             *whole, rest = (rest + part).split(b"\n")
             for line in whole:
                 if line:
-                    yield json.loads(line)
+                    yield now, json.loads(line)
     except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError) as error:
         raise Unreachable(f"the watch on {server} was cut ({error}): it is taken up again") from error
 

@@ -52,6 +52,7 @@ class Bench:
         self._volumes: dict[str, VolumeFacts] = {}  # by the uid of their claim
         self._ours: set[str] = set()  # uids of our claims
         self.created = 0
+        self._warm = 0
         self._arrivals: queue.Queue[tuple[Any, Change | ProbeError]] = queue.Queue()
         self.place = Place(api=api.patient(30.0), namespace=run.namespace, selector=run.selector)
         self._followers: list[Follower] = []
@@ -98,11 +99,18 @@ class Bench:
             self._flights[f"{resource.plural}/{flight.name}"] = flight
         barrier = threading.Barrier(len(flights))
 
+        cold, self._warm = len(flights) > self._warm, max(self._warm, len(flights))
+
         def create(flight: Flight, body: Object) -> None:
             barrier.wait()
-            flight.started_at, flight.sent = self._context.now(), self._context.monotonic()
+            if cold:  # one connection for each, so that none of them is timed while it is set up
+                self._api.touch()
+                barrier.wait()
             try:
-                flight.uid = self._api.create(resource, self._run.namespace, body)["metadata"]["uid"]
+                made = self._api.create(
+                    resource, self._run.namespace, body, on_send=flight.leaves(self._context)
+                )
+                flight.uid = made["metadata"]["uid"]
             except ProbeError as error:
                 flight.refused = error
             flight.returned = self._context.monotonic()

@@ -1,6 +1,7 @@
 """One snapshot or restore while it is in flight: what was seen of it, and when."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -8,6 +9,7 @@ from rpo_probes._kubernetes import Change, ServerClock
 from rpo_probes._snapshot.facts import ClaimFacts, ContentFacts, SnapshotFacts, VolumeFacts
 from rpo_probes._snapshot.observations import Stage, between_stamps, cut_stage, since_last_poll, still
 from rpo_sim.errors import ProbeError
+from rpo_sim.probe import ProbeContext
 from rpo_sim.records import Outcome
 
 Moment = tuple[float, float]
@@ -66,6 +68,15 @@ class Flight:
     def over(self) -> bool:
         """Whether nothing more is waited for, verification aside."""
         return self.outcome is not Outcome.RUNNING or self.refused is not None
+
+    def leaves(self, context: ProbeContext) -> Callable[[], None]:
+        """To be called when its request leaves; a repeated request does not begin it anew."""
+
+        def stamp() -> None:
+            if self.started_at is None:
+                self.started_at, self.sent = context.now(), context.monotonic()
+
+        return stamp
 
     def saw_snapshot(self, facts: SnapshotFacts, change: Change) -> None:
         """Take in a state of the VolumeSnapshot."""

@@ -33,7 +33,7 @@ class VolumeSnapshotSettings(BaseModel):
         default=None, description="Name that observations are kept under. Unset: the kubeconfig's."
     )
     platform: str = Field(
-        default="openshift-virtualization", min_length=1, description="Platform of the observations."
+        default="kubernetes", min_length=1, description="Platform that the observations are kept under."
     )
     namespace: str | None = Field(
         default=None, description="Only this namespace; measure creates in it and must be told."
