@@ -4,6 +4,7 @@ The path decides what is measured: a local disk, an NFS mount, a volume that a s
 """
 
 import os
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from rpo_probes._workspace import Workspace, sweep
 from rpo_sim import __version__
 from rpo_sim.errors import ProbeDenied, ProbeError, ProbeUnavailable
 from rpo_sim.probe import CheckReport, Finding, ProbeContext
+from rpo_sim.probe_capabilities import Discovered
 from rpo_sim.records import Observation
 from rpo_sim.units import format_bytes
 
@@ -32,6 +34,7 @@ class LocalDiskProbe:
     summary = "Snapshots and verified restores on a path: a local disk, NFS, or any mounted volume."
     mutating = True
     Settings = LocalDiskSettings
+    discovery_settings = ("path",)
 
     def check(self, settings: LocalDiskSettings, context: ProbeContext) -> CheckReport:
         """Whether the path is there, writable and roomy enough; removes what killed runs left behind."""
@@ -66,6 +69,21 @@ class LocalDiskProbe:
         finally:
             if not workspace.close():
                 context.note_error(f"{workspace.folder} holds files of others and was left in place")
+
+    def discover(self, settings: LocalDiskSettings, context: ProbeContext) -> Iterator[Discovered]:
+        """Whether this machine's disk, or a mount of it, can be measured."""
+        findings = self.check(settings, context).findings
+        lacking = [finding for finding in findings if not finding.ok]
+        where = f" --path {shlex.quote(str(settings.path))}" if settings.path else ""
+        yield Discovered(
+            topic="measure",
+            what=f"snapshots and restores on a path of this machine: {settings.target}",
+            ok=not lacking,
+            detail=lacking[0].missing if lacking else "verified copies; no cluster needed",
+            remedy=lacking[0].remedy if lacking else "",
+            command="" if lacking else f"rpo-sim measure local_disk{where}",
+            rank=90,
+        )
 
 
 def _folder(target: Path) -> Finding:

@@ -1,5 +1,6 @@
 """The probe `prometheus`: durations that a cluster's Prometheus already has, as observations."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ from rpo_probes._prometheus_settings import PrometheusSettings
 from rpo_sim import __version__
 from rpo_sim.errors import ProbeDenied, ProbeError, ProbeUnavailable
 from rpo_sim.probe import CheckReport, Finding, ProbeContext
+from rpo_sim.probe_capabilities import Discovered
 from rpo_sim.records import Observation
 from rpo_sim.units import format_duration
 
@@ -46,6 +48,7 @@ class PrometheusProbe:
         from rpo_probes._metrics.observing import Scope
         from rpo_probes._metrics.reading import Reader, Span
         from rpo_probes._metrics.survey import oldest_sample
+        from rpo_probes._prometheus.refusals import TooMuch
 
         table = _table(settings)
         if context.cancelled():
@@ -63,13 +66,24 @@ class PrometheusProbe:
             found = _found(connection, table, settings, context)
             if not found:
                 CheckReport(findings=tuple(_metric_findings(found, settings))).require_ok()
-            oldest = oldest_sample(connection, span.read_from, end)
+            try:
+                oldest = oldest_sample(connection, span.read_from, end)
+            except TooMuch as error:  # then only scrapes before a series prove that it began at zero
+                oldest = math.inf
+                context.note_error(f"how far back the data goes is not known: {error}")
             reader = Reader(connection, found, span, oldest, scope, context)
             try:
                 yield from reader.run()
             finally:
                 for note in reader.notes():
                     context.note_error(note)
+
+    def discover(self, settings: PrometheusSettings, context: ProbeContext) -> Iterator[Discovered]:
+        """How far back it goes, and which known metrics it has."""
+        from rpo_probes._metrics.discovery import discoveries
+
+        with _connected(settings, context) as connection:
+            yield from discoveries(connection, _table(settings), settings, context.now().timestamp())
 
 
 def _connected(settings: PrometheusSettings, context: ProbeContext | None = None) -> "closing[Connection]":

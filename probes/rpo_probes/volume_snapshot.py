@@ -6,6 +6,7 @@ restores and times them. Only `measure` creates anything.
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from rpo_probes._discover_cluster import discover_cluster
 from rpo_probes._kubernetes import Api, connect
 from rpo_probes._snapshot import listing, measuring, recording
 from rpo_probes._snapshot.cleanup import sweep_journals, sweep_namespace
@@ -15,7 +16,7 @@ from rpo_probes._snapshot.settings import VolumeSnapshotSettings
 from rpo_sim import __version__
 from rpo_sim.errors import ProbeDenied
 from rpo_sim.probe import CheckReport, Finding, ProbeContext
-from rpo_sim.probe_capabilities import Leftover
+from rpo_sim.probe_capabilities import Discovered, Leftover
 from rpo_sim.records import Observation
 
 _MODES = ("list", "record", "measure")
@@ -33,6 +34,7 @@ class VolumeSnapshotProbe:
     summary = "CSI volume snapshots and restores on a cluster: listed, recorded, or measured."
     mutating = True
     Settings = VolumeSnapshotSettings
+    discovery_settings = ("kubeconfig", "context", "namespace")
 
     def check(self, settings: VolumeSnapshotSettings, context: ProbeContext) -> CheckReport:
         """Server, permissions, classes, namespace; and for `measure` exactly what would be created."""
@@ -72,6 +74,14 @@ class VolumeSnapshotProbe:
             if site is None:
                 raise ProbeDenied("the cluster was not found fit to measure on: run with --check")
             yield from measuring.measure(settings, context, api, site)
+
+    def discover(self, settings: VolumeSnapshotSettings, context: ProbeContext) -> Iterator[Discovered]:
+        """Modes, storage classes, existing snapshots and restores, permissions."""
+        api = connect(settings.target, cancelled=context.cancelled).patient(0.0)
+        try:
+            yield from discover_cluster(settings, api)
+        finally:
+            api.close()
 
     def clean_up(
         self, settings: VolumeSnapshotSettings, context: ProbeContext, *, dry_run: bool

@@ -13,6 +13,7 @@ from rpo_sim.cli import (
     check,
     cleanup,
     demo,
+    discover,
     fit,
     init,
     lint,
@@ -104,7 +105,8 @@ def _explain(error: BaseException) -> None:
 
 
 for command in (
-    demo, measure, fit, check, init, scenarios, lint, simulate, verdict, parity, observations, cleanup, rbac,
+    demo, discover, measure, fit, check, init, scenarios, lint, simulate, verdict, parity, observations,
+    cleanup, rbac,
 ):  # fmt: skip
     command.register(app)
 

@@ -1,5 +1,6 @@
 """Every bundled probe passes the contract that third parties import."""
 
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,10 +8,13 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 from rpo_probes.local_disk import LocalDiskProbe
+from rpo_probes.prometheus import PrometheusProbe
 
 from rpo_sim.probe import CheckReport, Finding, Probe, ProbeContext, probe_names
 from rpo_sim.probe_contract import ProbeContract
 from rpo_sim.records import Observation
+from tests.metrics.server import PrometheusServer, binary
+from tests.metrics.world import World
 
 
 class TestLocalDisk(ProbeContract):
@@ -21,6 +25,30 @@ class TestLocalDisk(ProbeContract):
         return LocalDiskProbe.Settings(
             path=folder, sizes=(1 << 18, 1 << 20), concurrency=(1, 2), repetitions=2, keep_free="1Mi"
         )
+
+
+class TestPrometheus(ProbeContract):
+    """A real Prometheus with 30 hours of history, which it reads in two stretches."""
+
+    @pytest.fixture(autouse=True)
+    def _served(self, prometheus_with_history: str) -> None:
+        self.url = prometheus_with_history
+
+    def make_probe(self) -> Probe:
+        return PrometheusProbe()
+
+    def make_settings(self, folder: Path) -> BaseModel:
+        return PrometheusProbe.Settings(url=self.url, since=40 * 3600.0)
+
+
+@pytest.fixture(scope="module")
+def prometheus_with_history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    binary()
+    now = time.time()
+    server = PrometheusServer(tmp_path_factory.mktemp("prometheus"), {})
+    server.backfill(World(seed=5, begin=now - 36 * 3600, end=now - 6 * 3600, rate=1 / 300).openmetrics())
+    with server:
+        yield server.url
 
 
 def test_every_bundled_probe_is_under_contract() -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 import urllib.error
@@ -46,6 +47,7 @@ class PrometheusServer:
         self.folder, self.options = folder, tuple(options)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.trusted: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "prometheus.yml").write_text(_configuration(targets), encoding="utf-8")
@@ -75,7 +77,8 @@ class PrometheusServer:
 
     def _ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=5) as answer:
+            context = ssl.create_default_context(cafile=self.trusted) if self.trusted else None
+            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=5, context=context) as answer:
                 ready: bool = answer.status == 200
         except (urllib.error.URLError, OSError):
             return False

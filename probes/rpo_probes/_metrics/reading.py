@@ -1,17 +1,17 @@
 """Read what was scraped, stretch by stretch, and yield observations of whole windows."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rpo_probes._metrics import readings
 from rpo_probes._metrics.counting import WINDOW_SECONDS, Counting, Event
 from rpo_probes._metrics.gauges import LastValues
-from rpo_probes._metrics.observing import Scope, of_event, of_sample
+from rpo_probes._metrics.observing import Scope, moment, of_event, of_sample
 from rpo_probes._metrics.readings import Identity, Reading
 from rpo_probes._metrics.survey import Found
-from rpo_probes._metrics.table import quoted
+from rpo_probes._metrics.table import literal, quoted
 from rpo_probes._metrics.targets import Targets
 from rpo_probes._prometheus.answers import RawSeries
 from rpo_probes._prometheus.connection import Connection
@@ -26,7 +26,7 @@ _SCRAPE_SECONDS = 15.0
 _BUCKETS = 15
 _LONGEST_SECONDS = 86_400.0
 _BACK_SECONDS = 2 * WINDOW_SECONDS  # read before the first window, for the counts at its beginning
-_MOST_FAILURES = 3  # stretches in a row that could not be read
+_MOST_FAILURES = 3  # windows in a row that could not be read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,9 @@ class Reader:
         }
         self._gauges = {one.name: LastValues() for one in found}
         self._stretch = _stretch_seconds(found)
-        self._failures = 0
+        self._length: dict[str, float] = {}  # of a piece, for metrics of which a stretch is too much
+        self._failures: Counter[str] = Counter()
+        self._given_up: set[str] = set()
         self._summed: dict[str, list[Event]] = defaultdict(list)
         self._complete = True
 
@@ -95,8 +97,7 @@ class Reader:
         """
         start, span = self._span.read_from, self._span
         while start < span.end and not self._context.cancelled():
-            end = min(start + self._stretch, span.end)
-            self._learn_targets(start, end)
+            end = self._learn_targets(start, min(start + self._stretch, span.end))
             for number, one in enumerate(self._found):
                 if self._context.cancelled():
                     return
@@ -109,35 +110,53 @@ class Reader:
             start = end
         self._context.progress(span.end - span.read_from, span.end - span.read_from, "read")
 
-    def _learn_targets(self, start: float, end: float) -> None:
+    def _learn_targets(self, start: float, end: float) -> float:
+        """What is known of the exporters; until when, for all of it may be too much at once."""
         jobs = sorted({job for one in self._found for job in one.jobs})
-        match = f"{{job=~{quoted('|'.join(_literal(job) for job in jobs))}}}" if jobs else ""
-        up = self._connection.raw(f"up{match}", start, end)
-        starts = self._connection.raw(f"process_start_time_seconds{match}", start, end)
-        self._targets.learn(up, starts, start)
+        match = f"{{job=~{quoted('|'.join(map(literal, jobs)))}}}" if jobs else ""
+        while True:
+            try:
+                up = self._connection.raw(f"up{match}", start, end)
+                starts = self._connection.raw(f"process_start_time_seconds{match}", start, end)
+            except TooMuch:
+                shorter = _half(end - start)
+                if shorter is None:
+                    raise
+                self._stretch = shorter
+                end = start + shorter
+                continue
+            self._targets.learn(up, starts, start)
+            return end
 
     def _read(self, one: Found, start: float, end: float) -> list[Observation]:
         """The observations of one metric and stretch; a note where it cannot be read."""
         batch: list[Observation] = []
-        for left, right in _pieces(start, end, self._stretch):
+        while start < end and one.name not in self._given_up:
+            piece = min(start + self._length.get(one.name, math.inf), end)
             try:
-                batch += self._read_piece(one, left, right)
-                self._failures = 0
+                batch += self._read_piece(one, start, piece)
+                self._failures[one.name] = 0
             except TooMuch as error:
-                batch += self._halved(one, left, right, error)
+                shorter = _half(piece - start)
+                if shorter is not None:
+                    self._length[one.name] = shorter
+                    continue
+                self._miss(one, start, piece, error)
+            start = piece
         return batch
 
-    def _halved(self, one: Found, start: float, end: float, error: TooMuch) -> list[Observation]:
-        windows = math.ceil((end - start) / WINDOW_SECONDS)
-        if windows > 1:
-            self._stretch = max(WINDOW_SECONDS, windows // 2 * WINDOW_SECONDS)
-            return self._read(one, start, end)
-        self._failures += 1
-        if self._failures >= _MOST_FAILURES:
-            raise ProbeUnavailable(f"{error}; given up after {self._failures} times") from error
+    def _miss(self, one: Found, start: float, end: float, error: TooMuch) -> None:
+        """Go on without one window of one metric, and without the metric if that happens again and again."""
         self._counting[one.name].lose_sight(end)
-        self._context.note_error(f"{one.name} is missing for {format_duration(end - start)}: {error}")
-        return []
+        self._failures[one.name] += 1
+        if self._failures[one.name] < _MOST_FAILURES:
+            missing = f"for {format_duration(end - start)} from {moment(start):%Y-%m-%dT%H:%MZ}"
+        else:
+            self._given_up.add(one.name)
+            missing = f"from {moment(start):%Y-%m-%dT%H:%MZ} on"
+        self._context.note_error(f"{one.name} is missing {missing}: {error}")
+        if len(self._given_up) == len(self._found):
+            raise ProbeUnavailable(f"{error}; no metric could be read any more") from error
 
     def _raw(self, selector: str, start: float, end: float) -> list[RawSeries]:
         found = self._connection.raw(selector, start, end)
@@ -196,13 +215,10 @@ class Reader:
                 yield _summary_in_words(one, self._summed[one.name])
 
 
-def _pieces(start: float, end: float, length: float) -> list[tuple[float, float]]:
-    count = math.ceil((end - start) / length)
-    return [(start + i * length, min(start + (i + 1) * length, end)) for i in range(count)]
-
-
-def _literal(text: str) -> str:
-    return "".join(f"\\{sign}" if sign in r"\.+*?()|[]{}^$" else sign for sign in text)
+def _half(seconds: float) -> float | None:
+    """About half as long, in whole windows; None for one window."""
+    windows = math.ceil(seconds / WINDOW_SECONDS)
+    return windows // 2 * WINDOW_SECONDS if windows > 1 else None
 
 
 def _stretch_seconds(found: Sequence[Found]) -> float:

@@ -6,21 +6,31 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from rpo_sim.errors import ScenarioError
-from rpo_sim.probe import Duration
+from rpo_sim.errors import ScenarioError, UnitError
 from rpo_sim.records import Outcome
 from rpo_sim.scenario.messages import refusal, schema_problems
 from rpo_sim.scenario.nodes import MAX_BYTES, Document, read_document
-from rpo_sim.units import format_bytes
+from rpo_sim.units import format_bytes, parse_duration
 
 _UNITS = {"ms": 0.001, "s": 1.0}
 _BYTES = {"B": 1, "Ki": 1024}
 _Name = Annotated[str, Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")]
 _Text = Annotated[str, Field(min_length=1)]
 _Values = _Text | tuple[_Text, ...]
-_Width = Annotated[Duration, Field(ge=0)]
+
+
+def _seconds(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError(f"write a duration with its unit, such as {value}s")
+    try:
+        return parse_duration(value)
+    except UnitError as error:
+        raise ValueError(str(error)) from error
+
+
+_Width = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
 
 
 class _Strict(BaseModel):
@@ -51,9 +61,9 @@ def _matches(wanted: _Values, value: str) -> bool:
     return value != wanted[1:] if wanted.startswith("!") else value == wanted
 
 
-def _pattern(value: str) -> str:
-    escaped = "".join(f"\\{sign}" if sign in r"\.+*?()|[]{}^$" else sign for sign in value)
-    return quoted(escaped)[1:-1]
+def literal(value: str) -> str:
+    """A regular expression that matches just this value."""
+    return "".join(f"\\{sign}" if sign in r"\.+*?()|[]{}^$" else sign for sign in value)
 
 
 def quoted(value: str) -> str:
@@ -66,6 +76,7 @@ class Metric(_Strict):
 
     kind: Literal["histogram", "summary", "gauge", "counter"]
     exporter: _Text
+    served: str = ""
     times: tuple[Timed, ...] = Field(min_length=1)
     unit: Literal["s", "ms"] = "s"
     below: _Width = Field(default="0s", validate_default=True)
@@ -136,7 +147,7 @@ class Metric(_Strict):
             values = [line.when[name] for line in self.times]
             if not any(isinstance(value, str) and value.startswith("!") for value in values):
                 every = {one for value in values for one in (value if isinstance(value, tuple) else (value,))}
-                parts.append(f'{name}=~"{"|".join(map(_pattern, sorted(every)))}"')
+                parts.append(f"{name}=~{quoted('|'.join(map(literal, sorted(every))))}")
         return f"{series}{{{','.join(parts)}}}" if parts else series
 
     def signs(self, name: str) -> list[str]:

@@ -19,7 +19,7 @@ from rpo_probes._prometheus.refusals import body_of, explained
 from rpo_probes._prometheus.target import Target
 
 _RETRY = Retry(
-    total=2, connect=1, read=0, status=2, status_forcelist=(429, 502), backoff_factor=0.3,
+    total=2, connect=0, read=False, status=2, status_forcelist=(429, 502), backoff_factor=0.3,
     raise_on_status=False,
 )  # fmt: skip
 _BEYOND_SECONDS = 1.0  # read more at the left: since Prometheus 3 a range leaves out its first moment
@@ -91,7 +91,7 @@ class Connection:
         self._client = PrometheusConnect(
             url=target.url, session=self._session, retry=_RETRY, timeout=target.timeout_seconds
         )
-        self._timeout = f"{target.timeout_seconds:g}s"
+        self._timeout = f"{target.timeout_seconds * 1000:.0f}ms"  # it reads no fractions
         self.warned = False
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ def body_of(response: requests.Response, target: Target) -> dict[str, Any]:
     body = _json(response)
     if response.status_code == 200 and body.get("status") == "success" and "data" in body:
         return body
-    reason = str(body.get("error") or response.reason or "no reason given").strip()[:_SHOWN]
+    reason = _in_words(str(body.get("error") or response.reason or "no reason given"))
     raise _refusal(response.status_code, str(body.get("errorType", "")), reason, target, bool(body))
 
 
@@ -101,14 +101,18 @@ def explained(error: requests.exceptions.RequestException, target: Target) -> Pr
 
 def _innermost(error: BaseException) -> str:
     """The cause in the words of the operating system or the TLS library, without object addresses."""
-    reason: Any = error
-    while True:
-        inner = getattr(reason, "reason", None) or next(
-            (argument for argument in getattr(reason, "args", ()) if isinstance(argument, BaseException)),
-            None,
-        )
-        if not isinstance(inner, BaseException):
-            break
+    reason: BaseException = error
+    while (inner := _behind(reason)) is not None:
         reason = inner
-    text = getattr(reason, "strerror", None) or getattr(reason, "verify_message", None) or str(reason)
-    return str(text).rpartition(">: ")[2].strip()[:_SHOWN] or type(reason).__name__
+    text = getattr(reason, "verify_message", None) or getattr(reason, "strerror", None) or str(reason)
+    return _in_words(str(text)) or type(reason).__name__
+
+
+def _behind(error: BaseException) -> BaseException | None:
+    candidates = (getattr(error, "reason", None), *error.args, error.__cause__)
+    return next((one for one in candidates if isinstance(one, BaseException)), None)
+
+
+def _in_words(text: str) -> str:
+    """A text of others inside of ours: short, on one line, and without what separates our remedy."""
+    return " ".join(text.split()).replace(": ", ", ")[:_SHOWN]
