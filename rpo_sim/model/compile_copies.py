@@ -225,9 +225,7 @@ class CopyCompiler:
         asked: dict[str, float] = {}
         for copy in self.copies.values():
             if copy.over is not None and isinstance(copy.every, float):
-                groups = self.scenario.estate.groups
-                total = sum(g.count * (self._copy_bytes(copy, g) or 0) for g in groups)
-                asked[copy.over] = asked.get(copy.over, 0.0) + total / copy.every
+                asked[copy.over] = asked.get(copy.over, 0.0) + self._asked_rate(copy, copy.every)
         for name, rate in asked.items():
             has = self.scenario.shared.links[name].available
             if rate > has:
@@ -235,3 +233,19 @@ class CopyCompiler:
                     f"{self.platform}: copies ask link {name!r} for {rate / has:.0%} of its bandwidth on "
                     "average; widen it, copy less, or lengthen `every`"
                 )
+
+    def _asked_rate(self, copy: CopyFields, every: float) -> float:
+        """Bytes per second that a copy sends on average: a delta that outlasts its interval sends fewer."""
+        groups = self.scenario.estate.groups
+        total = sum(g.count * (self._copy_bytes(copy, g) or 0) for g in groups)
+        if not copy.by_link or copy.bytes != "change" or copy.over is None:
+            return total / every
+        link = self.scenario.shared.links[copy.over]
+        window = settled_seconds(
+            [ChangeCurve.of(group) for group in groups],
+            [group.count for group in groups],
+            bandwidth=link.available,
+            cap=min(link.per_stream or math.inf, link.available),
+            hold=0.0,
+        )
+        return total / every if window in (0, math.inf) else min(total / every, link.available)

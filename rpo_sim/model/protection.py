@@ -10,6 +10,7 @@ Without slots a recursion over due times gives the points; with slots an engine 
 Copies of copies, fulls with incrementals and VMs cut together then are a matter of `levels`.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -199,7 +200,7 @@ def _sent_on(
         cut_delay=np.zeros(one),
         lag=lag,
         until=incident.failed_at,
-        more=lambda number: block.copy_succeeds(copy, number),
+        more=functools.cache(lambda number: block.copy_succeeds(copy, number)),
         clock=clock,
     )
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from rpo_sim.distributions.base import Distribution, FloatArray, sample
 from rpo_sim.errors import ModelError
@@ -38,8 +39,6 @@ class LinkClock:
 
     def __init__(self, link: LinkPlan, block: BlockDraws, failed_at: FloatArray, reach: float) -> None:
         assert link.outages is not None, "made for links with outages only"
-        self._times: list[FloatArray] = []
-        self._ups: list[FloatArray] = []
         duration = block.distribution(link.outages.duration)
         n = 64
         while True:
@@ -48,29 +47,41 @@ class LinkClock:
             if all(ages[-1] > reach for ages, _ in rows):
                 break
             n *= 2
-        for at, (ages, down) in zip(failed_at.tolist(), rows, strict=True):
+        width = max(len(ages) for ages, _ in rows)
+        self._times = np.full((len(rows), width + 2), np.inf)  # when the state changed, ascending
+        self._ups = self._times.copy()  # the up time then, 0 at the failure
+        for row, (at, (ages, down)) in enumerate(zip(failed_at.tolist(), rows, strict=True)):
             ups = np.concatenate([[0.0], np.cumsum(np.where(down, 0.0, np.diff(ages)))])
-            self._times.append(np.concatenate([[at - ages[-1] - _EVER], at - ages[::-1], [at + _EVER]]))
-            self._ups.append(np.concatenate([[-ups[-1] - _EVER], -ups[::-1], [_EVER]]))
+            self._times[row, : len(ages) + 2] = [at - ages[-1] - _EVER, *(at - ages[::-1]), at + _EVER]
+            self._ups[row, : len(ages) + 2] = [-ups[-1] - _EVER, *-ups[::-1], _EVER]
 
-    def up_at(self, row: int, now: FloatArray) -> FloatArray:
-        """Seconds of up time, counted from the failure."""
-        return np.interp(now, self._times[row], self._ups[row])
+    def up_at(self, now: FloatArray) -> FloatArray:
+        """Seconds of up time, counted from the failure; shapes (runs, n)."""
+        at = (self._times[:, None] <= now[:, :, None]).sum(axis=2) - 1
+        since, up, next_up = (_of_rows(table, at) for table in (self._times, self._ups, self._ups[:, 1:]))
+        stands: FloatArray = np.where(next_up > up, up + (now - since), up)
+        return stands
 
-    def when(self, row: int, up: FloatArray) -> FloatArray:
-        """The first moment at which the link has been up so long."""
-        times, ups = self._times[row], self._ups[row]
-        right = np.clip(np.searchsorted(ups, up, side="left"), 1, len(ups) - 1)
-        return times[right - 1] + (up - ups[right - 1])
+    def when(self, up: FloatArray) -> FloatArray:
+        """The first moment at which the link has been up so long; shapes (runs, n)."""
+        at = (self._ups[:, None] < up[:, :, None]).sum(axis=2) - 1
+        return _of_rows(self._times, at) + (up - _of_rows(self._ups, at))
+
+    def of_run(self, row: int) -> "LinkClock":
+        """The same for one run of the block alone."""
+        one = LinkClock.__new__(LinkClock)
+        one._times, one._ups = self._times[row : row + 1], self._ups[row : row + 1]
+        return one
 
     def finish(self, start: FloatArray, seconds: FloatArray) -> FloatArray:
         """When transfers end that need so many seconds of the link; shapes (runs, VMs)."""
-        end = np.array(start, dtype=np.float64)
-        for row in range(len(start)):
-            here = np.isfinite(start[row]) & (seconds[row] > 0)
-            due = self.up_at(row, start[row][here]) + seconds[row][here]
-            end[row][here] = self.when(row, due)
-        return end
+        moves = np.isfinite(start) & (seconds > 0)
+        end = self.when(self.up_at(np.where(moves, start, 0.0)) + seconds)
+        return np.where(moves, end, start)
+
+
+def _of_rows(table: FloatArray, at: npt.NDArray[np.intp]) -> FloatArray:
+    return np.take_along_axis(table, at, axis=1)
 
 
 def _outages(plan: OutagePlan, duration: Distribution, u: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -198,11 +209,11 @@ def settled_seconds(
         shared = sum(size * count for size, count in zip(sizes, counts, strict=True)) / bandwidth
         return hold + max(shared, max(sizes) / cap)
 
-    window = max((m.windows[-1] for m in moved if not isinstance(m, float)), default=following(0.0))
-    while following(window) > window:  # the change of the longest window may be capped by what a VM holds
-        if window > _EVER:
-            return math.inf
-        window *= 2
+    window = max((m.windows[-1] for m in moved if not isinstance(m, float)), default=0.0)
+    if window and following(window) - hold >= window:
+        return math.inf
+    while following(window) > window:
+        window = max(2 * window, following(window))
     for _ in range(100_000):
         shorter = following(window)
         if window - shorter <= 1e-12 * window:

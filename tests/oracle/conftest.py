@@ -24,7 +24,8 @@ def _group(name: str, count: int = 1, **fields: Any) -> dict[str, Any]:
 
 def _copy(**fields: Any) -> dict[str, Any]:
     whole = {"name": "backup", "kind": "backup", "every": "1h", "duration": {"assumed": "10m"}}
-    return {**whole, "location": "vault", "retention": {"count": 1000}, **fields}
+    whole |= {"location": "vault", "retention": {"count": 1000}, **fields}
+    return {key: value for key, value in whole.items() if value is not None}
 
 
 @pytest.fixture
@@ -57,19 +58,22 @@ def measured() -> Callable[..., Profile]:
 
 @pytest.fixture
 def loaded() -> Callable[..., Scenario]:
-    """A scenario from what matters: groups, one copy's fields, stages, and what else the recovery says."""
+    """A scenario from what matters: groups, copies' fields, stages, and what else the recovery says."""
 
     def build(
         *,
         groups: list[dict[str, Any]] | None = None,
         count: int = 1,
         copy: dict[str, Any] | None = None,
+        copies: list[dict[str, Any]] | None = None,
+        locations: dict[str, Any] | None = None,
         stages: list[dict[str, Any]] | None = None,
         shared: dict[str, Any] | None = None,
         failure: dict[str, Any] | None = None,
         bind: dict[str, Any] | None = None,
         **recovery: Any,
     ) -> Scenario:
+        levels = [_copy(**each) for each in copies or [copy or {}]]
         document = {
             "version": 1,
             "scenario": "oracle",
@@ -77,15 +81,16 @@ def loaded() -> Callable[..., Scenario]:
             "locations": {
                 "primary": {"site": "here", "cluster": "here", "backend": "here"},
                 "vault": {"site": "there", "cluster": "there", "backend": "there"},
+                **(locations or {}),
             },
             "estate": {"groups": [_group(**group) for group in groups or [{"name": "vm", "count": count}]]},
             "failure": {"scope": "site", **(failure or {})},
             "shared": shared or {},
-            "copies": [_copy(**(copy or {}))],
+            "copies": levels,
             "platforms": {
                 "vmware": {
                     "recovery": {
-                        "path": [{"copy": "backup", "method": "full"}],
+                        "path": [{"copy": level["name"], "method": "full"} for level in levels],
                         "stages": stages or [{"stage": "boot", "duration": {"assumed": "1m"}}],
                         **recovery,
                     }

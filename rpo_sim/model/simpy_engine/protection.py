@@ -1,4 +1,4 @@
-"""Copies that compete for slots: every due run of every VM, under the overlap policy."""
+"""Copies that compete for slots or share a link: every due run of every VM, under the overlap policy."""
 
 import heapq
 import itertools
@@ -9,39 +9,66 @@ from collections.abc import Generator
 import numpy as np
 import simpy
 
-from rpo_sim.distributions.base import FloatArray
 from rpo_sim.model.plan import CopyPlan, Plan
 from rpo_sim.model.protection import Attempts, Points
+from rpo_sim.model.simpy_engine.copy_link import Sender, Wire
 
 _AFTER_ALL_ELSE = 2  # SimPy runs lower numbers first: what ends at an instant has ended for what is due then
 
 
 def protect(plan: Plan, copies: list[tuple[CopyPlan, Attempts]]) -> list[Points]:
-    """The points of copies that share one pool of slots.
+    """The points of copies that compete with each other for slots and links.
 
     Parameters
     ----------
     plan : Plan
     copies : list of (CopyPlan, Attempts)
-        All with the same ``pool`` (or none, which is a pool without end).
+        Without a ``pool`` there are slots without end.
 
     Returns
     -------
     list of Points, one per copy
     """
-    made = [
-        (np.full(attempts.busy.shape, np.inf), np.full(attempts.busy.shape, np.inf)) for _, attempts in copies
-    ]
+    made: list[list[_Made]] = [[] for _ in copies]
     for run in range(copies[0][1].lag.shape[0]):
-        pool = copies[0][0].pool
-        capacity = plan.pools[pool].capacity if pool is not None else 10**9
         env = simpy.Environment(initial_time=min(float(a.due[:, run].min()) for _, a in copies))
-        queue = _Queue(env, capacity)
-        for (copy, attempts), (cut_at, available_at) in zip(copies, made, strict=True):
-            one = _CopyRun(env, queue, copy, attempts, run, cut_at[:, run], available_at[:, run])
+        endless = _Queue(env, 10**9)
+        queues = {
+            copy.pool: _Queue(env, plan.pools[copy.pool].capacity)
+            for copy, _ in copies
+            if copy.pool is not None
+        }
+        wires = _wires(env, plan, copies, run)
+        for (copy, attempts), points in zip(copies, made, strict=True):
+            queue = endless if copy.pool is None else queues[copy.pool]
+            wire = None if copy.transfer is None else wires[copy.transfer.link]
+            one = _CopyRun(env, queue, wire, plan, copy, attempts, run)
             env.process(one.due_runs())
+            points.append(one.made)
         env.run()
-    return [Points(cut_at=cut_at, available_at=available_at) for cut_at, available_at in made]
+    return [_stacked(attempts, points) for (_, attempts), points in zip(copies, made, strict=True)]
+
+
+def _wires(
+    env: simpy.Environment, plan: Plan, copies: list[tuple[CopyPlan, Attempts]], run: int
+) -> dict[int, Wire]:
+    """The links that the copies share, each with its outages in this run."""
+    clocks = {copy.transfer.link: attempts.clock for copy, attempts in copies if copy.transfer is not None}
+    return {link: Wire(env, plan.links[link], clock, run) for link, clock in clocks.items()}
+
+
+def _stacked(attempts: Attempts, runs: "list[_Made]") -> Points:
+    """Points of all runs as arrays; there are as many rows as due runs, or as any run made."""
+    dues = max(len(attempts.busy), *(number + 1 for made in runs for number, *_ in made), 1)
+    cut_at = np.full((dues, *attempts.lag.shape), np.inf)
+    available_at = cut_at.copy()
+    for run, made in enumerate(runs):
+        for number, vm, cut, available in made:
+            cut_at[number, run, vm], available_at[number, run, vm] = cut, available
+    return Points(cut_at=cut_at, available_at=available_at)
+
+
+_Made = list[tuple[int, int, float, float]]  # number of the due run, VM, cut, availability
 
 
 class _Queue:
@@ -87,19 +114,21 @@ class _CopyRun:
         self,
         env: simpy.Environment,
         queue: _Queue,
+        wire: Wire | None,
+        plan: Plan,
         copy: CopyPlan,
         attempts: Attempts,
         run: int,
-        cut_at: FloatArray,
-        available_at: FloatArray,
     ) -> None:
         self.env, self.queue, self.copy = env, queue, copy
+        self.made: _Made = []
+        self.sender = None if wire is None else Sender(wire, plan, copy, attempts, run)
+        self.until = math.inf if attempts.until is None else float(attempts.until[run])
         back_to_back = copy.every is None  # a queue that was due as a whole when the first was
         self.overlap = "queue" if back_to_back else copy.overlap
         self.due = attempts.due[: 1 if back_to_back else None, run]
         self.busy, self.cut_delay = attempts.busy[:, run].tolist(), attempts.cut_delay[:, run].tolist()
         self.lag = attempts.lag[run].tolist()
-        self.cut_at, self.available_at = cut_at, available_at
         vms = self.due.shape[1]
         self.current: list[int | None] = [None] * vms
         self.working = [False] * vms
@@ -143,6 +172,9 @@ class _CopyRun:
     def granted(self, number: int, vm: int, asked_at: float) -> None:
         """Begin a run that has its slot."""
         self.working[vm] = True
+        if self.sender is not None:
+            self._send(self.sender, number, vm, asked_at)
+            return
         end = simpy.Timeout(self.env, self.busy[number][vm], (number, vm, asked_at, self.env.now))
         assert end.callbacks is not None
         end.callbacks.append(self._ended)
@@ -154,10 +186,45 @@ class _CopyRun:
         self.queue.release()
         delay = self.cut_delay[number][vm]
         if delay < math.inf:
-            due_at = asked_at if self.copy.every is None else self.due[number, vm]
-            first_cut_at = due_at if self.copy.cut_before_slot else granted_at
-            self.cut_at[number, vm] = first_cut_at if delay == 0 else granted_at + delay
-            self.available_at[number, vm] = self.env.now + self.lag[vm]
+            first_cut_at = self._cut(number, vm, asked_at, granted_at)
+            cut_at = first_cut_at if delay == 0 or self.copy.hold else granted_at + delay
+            self.made.append((number, vm, cut_at, self.env.now + self.lag[vm]))
+        self._go_on(vm)
+
+    def _cut(self, number: int, vm: int, asked_at: float, granted_at: float) -> float:
+        """When the data of a run's first attempt was frozen."""
+        due_at = asked_at if self.copy.every is None else float(self.due[number, vm])
+        if self.copy.hold:
+            return due_at - self.copy.hold
+        return due_at if self.copy.cut_before_slot else granted_at
+
+    def _send(self, sender: Sender, number: int, vm: int, asked_at: float) -> None:
+        """Move the run's bytes over the link; back to back the next is sent a hold after it."""
+        cut_at = self._cut(number, vm, asked_at, self.env.now)
+
+        def ended(made: bool) -> None:
+            self.queue.release()
+            if made:
+                self.made.append((number, vm, cut_at, self.env.now + self.lag[vm]))
+            self._go_on(vm)
+            if self.copy.every is None:
+                self._send_next(number + 1, vm)
+
+        sender.send(number, vm, cut_at, ended)
+
+    def _send_next(self, number: int, vm: int) -> None:
+        """The next of back-to-back transfers, as long as it is sent before the failure."""
+        if self.env.now + self.copy.hold > self.until:
+            return
+        if not self.copy.hold:
+            self._start(number, vm)
+            return
+        held = simpy.Timeout(self.env, self.copy.hold)
+        assert held.callbacks is not None
+        held.callbacks.append(lambda _: self._start(number, vm))
+
+    def _go_on(self, vm: int) -> None:
+        """The VM is free again for a run that waited."""
         if self.overlap != "allow":
             self.current[vm] = None
             if self.waiting[vm]:
