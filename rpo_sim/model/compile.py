@@ -115,6 +115,7 @@ class _Compiler:
             barrier=_position(keys, self.recovery.waves.barrier if self.recovery.waves else None),
             repair=self.bindings.duration("recovery.repair", repair) if repair else None,
             repair_pool=self.people if repair and repair.by == "people" else None,
+            target=tuple((name, float(total)) for name, total in self.recovery.target.items()),
             assumed_factor=self.bindings.assumed_factor,
         )
         return replace(plan, pools=self.pools.all(), path=self._path(plan))
@@ -143,6 +144,7 @@ class _Compiler:
                     needs_least=tuple(
                         need.at_least or stated[names.index(need.group)].count for need in group.needs
                     ),
+                    demand=tuple(float(group.demand.get(name, 0)) for name in self.recovery.target),
                     disks=len(group.disks),
                     first_disk=disk,
                     first_kind=kind,

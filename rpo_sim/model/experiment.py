@@ -14,7 +14,7 @@ from rpo_sim.model.draws import Draws
 from rpo_sim.model.journal import critical_path
 from rpo_sim.model.plan import Chance, Input, Plan
 from rpo_sim.model.protection import Incident, recovery_points, strike
-from rpo_sim.model.run import Recovery, RunInputs
+from rpo_sim.model.run import Ending, Recovery, RunInputs
 from rpo_sim.model.workers import Workers
 from rpo_sim.results import InputNote, ResultSet, TierRuns
 
@@ -35,6 +35,12 @@ class BlockResult:
     declared_at: FloatArray | float
     evidence: FloatArray
     activities: FloatArray
+    also: FloatArray
+
+
+def also_names(plan: Plan) -> tuple[str, ...]:
+    """What else each tier is told of, beside its RPA and RTA."""
+    return ("no_capacity_vms",) if plan.target else ()
 
 
 def activity_names(plan: Plan) -> tuple[str, ...]:
@@ -111,7 +117,19 @@ def _run(plan: Plan, draws: BlockDraws, incident: Incident, newest: FloatArray, 
         declared_at=recovery.declared_at,
         evidence=evidence,
         activities=activities,
+        also=_also(plan, recovery),
     )
+
+
+def _also(plan: Plan, recovery: Recovery) -> FloatArray:
+    """The figures of `also_names`, one row per tier."""
+    rows = np.zeros((len(plan.tiers), len(also_names(plan))))
+    for t in range(len(plan.tiers)):
+        vms = [vm for group in plan.groups if group.tier == t for vm in group.vms]
+        for i, name in enumerate(also_names(plan)):
+            if name == "no_capacity_vms":
+                rows[t, i] = sum(recovery.ending[vm] is Ending.NO_CAPACITY for vm in vms)
+    return rows
 
 
 def _critical(plan: Plan, recovery: Recovery) -> tuple[FloatArray, FloatArray]:
@@ -193,6 +211,7 @@ def _result_set(
         return np.concatenate([getattr(block, name) for block in done])
 
     vm_rpa, vm_rta, vm_best = joined("vm_rpa"), joined("vm_rta"), joined("vm_rpa_best")
+    also = joined("also")
     evidence, activities, declared_at = joined("evidence"), joined("activities"), joined("declared_at")
     tiers = []
     for t, tier in enumerate(plan.tiers):
@@ -208,6 +227,7 @@ def _result_set(
                 rta_from_declaration=rta - declared_at,
                 evidence=evidence[:, t],
                 activities=activities[:, t],
+                also={name: also[:, t, i] for i, name in enumerate(also_names(plan))},
             )
         )
     return ResultSet(

@@ -81,8 +81,8 @@ class GroupPlan:
     """VMs that are alike: indices ``first`` to ``first + count - 1``.
 
     ``place`` is its position within its wave. ``needs`` are other groups, ``needs_least`` how many VMs of
-    each. ``first_disk`` counts the disks of all VMs before,
-    ``first_kind`` the kinds of disk of all groups before.
+    each; ``demand`` is what a VM takes of each resource of the target. ``first_disk`` counts the disks of
+    all VMs before, ``first_kind`` the kinds of disk of all groups before.
     """
 
     name: str
@@ -94,6 +94,7 @@ class GroupPlan:
     place: int = 0
     needs: tuple[int, ...] = ()
     needs_least: tuple[int, ...] = ()
+    demand: tuple[float, ...] = ()
     disks: int = 1
     first_disk: int = 0
     first_kind: int = 0
@@ -241,8 +242,9 @@ class Program:
 class Plan:
     """One scenario on one platform, compiled.
 
-    ``job_until`` and ``barrier`` are stage indices: the last under the limit of jobs in flight, and the
-    one after which a VM no longer holds up the next wave.
+    ``target`` names what the recovery site has of each resource for all VMs. ``job_until`` and ``barrier``
+    are stage indices: the last under the limit of jobs in flight, and the one after which a VM no longer
+    holds up the next wave.
     """
 
     scenario: str
@@ -264,6 +266,7 @@ class Plan:
     barrier: int
     repair: Input | None
     repair_pool: int | None
+    target: tuple[tuple[str, float], ...] = ()
     assumed_factor: float = 1.0
 
     @functools.cached_property

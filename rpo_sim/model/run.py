@@ -1,10 +1,34 @@
 """One run as an engine sees it: numbers to look up, and what comes back."""
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 from rpo_sim.model.block import BlockDraws
 from rpo_sim.model.journal import Job
 from rpo_sim.model.plan import StagePlan
+
+
+class Ending(IntEnum):
+    """How it ended for a VM."""
+
+    RECOVERED = 0
+    NO_POINT = 1
+    NO_CAPACITY = 2
+    FAILED = 3
+    NEEDS = 4
+    UNCONFIRMED = 5
+
+    @property
+    def reason(self) -> str:
+        """Why it did not recover, for people."""
+        return {
+            Ending.RECOVERED: "",
+            Ending.NO_POINT: "no recovery point",
+            Ending.NO_CAPACITY: "no capacity at the target",
+            Ending.FAILED: "every way failed",
+            Ending.NEEDS: "what it needs was not recovered",
+            Ending.UNCONFIRMED: "its service was not confirmed",
+        }[self]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +85,7 @@ class Recovery:
         The job at whose end the VM counts as recovered: where its critical path starts.
     declared_at : float
     jobs : list of Job
+    ending : list of Ending, one per VM
     """
 
     recovered_at: list[float]
@@ -68,3 +93,4 @@ class Recovery:
     confirmed_by: list[int]
     declared_at: float
     jobs: list[Job]
+    ending: list[Ending]

@@ -151,6 +151,7 @@ def _document(result: ResultSet) -> Row:
             {
                 "tier": runs.tier.name,
                 "vms": runs.vms,
+                "no_capacity": _no_capacity_row(result, runs),
                 "evidence_shares": {kind.label: share for kind, share in runs.evidence_shares().items()},
                 "critical_path": activity_rows(result, runs),
             }
@@ -161,6 +162,30 @@ def _document(result: ResultSet) -> Row:
             for note in result.inputs
         ],
     }
+
+
+def _no_capacity_row(result: ResultSet, runs: TierRuns) -> Row | None:
+    """How many VMs found no room at the target, where that is limited."""
+    counts = runs.also.get("no_capacity_vms")
+    if counts is None:
+        return None
+    share = result.share(counts > 0)
+    return {
+        "mean_vms": float(counts.mean()),
+        "most_vms": int(counts.max()),
+        **_spread("incidents", share, "_share"),
+    }
+
+
+def _no_capacity_text(result: ResultSet, runs: TierRuns) -> str:
+    row = _no_capacity_row(result, runs)
+    if row is None or not row["most_vms"]:
+        return ""
+    share = share_text(result.share(runs.also["no_capacity_vms"] > 0))
+    return (
+        f"no capacity at the target for {runs.tier.name}: in {share} of incidents, "
+        f"up to {row['most_vms']} of {runs.vms} VMs"
+    )
 
 
 def _group_rows(result: ResultSet) -> list[Row]:
@@ -191,6 +216,7 @@ def _page(result: ResultSet, output: Output) -> str:
     text += render_rows(_paths_for_people(result), output, title="Where the RTA goes, on average") + "\n"
     for runs in result.tiers:
         text += f"RTA of {runs.tier.name} rests on: {evidence_text(runs)}{line}"
+        text += "".join(f"{note}{line}" for note in (_no_capacity_text(result, runs),) if note)
     if result.interrupted:
         text += f"interrupted: only {result.runs} runs were simulated\n"
     return text.rstrip("\n") + "\n"

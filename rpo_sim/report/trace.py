@@ -89,6 +89,6 @@ def _outcomes(plan: Plan, recovery: Recovery, names: Sequence[str]) -> list[str]
 def _outcome(plan: Plan, recovery: Recovery, vm: int) -> str:
     at, step = recovery.recovered_at[vm], recovery.step[vm]
     if math.isinf(at):
-        return "never recovered"
+        return f"never recovered: {recovery.ending[vm].reason}"
     chosen = plan.path[step]
     return f"recovered from {plan.copies[chosen.copy].name} by {chosen.method}, RTA {format_duration(at)}"

@@ -16,6 +16,7 @@ from rpo_sim.scenario.quantities import (
     Seconds,
     or_text,
 )
+from rpo_sim.scenario.target import Amount
 
 
 class Location(Part):
@@ -73,7 +74,8 @@ class Need(Part):
 class Group(Part):
     """VMs that are alike: a count, disks, and how fast their data changes.
 
-    `change` maps a window to the unique bytes written within a window of that length.
+    `change` maps a window to the unique bytes written within a window of that length. `demand` is what one
+    VM takes at the recovery site: memory, cores, quota, licences.
     """
 
     name: Name
@@ -83,6 +85,7 @@ class Group(Part):
     disks: Annotated[tuple[Disk, ...], Field(min_length=1, max_length=256)]
     change: dict[str, Bytes] = Field(default_factory=dict)
     needs: tuple[Need, ...] = ()
+    demand: dict[Name, Amount] = Field(default_factory=dict)
 
     @property
     def used_bytes(self) -> int:

@@ -8,6 +8,7 @@ from rpo_sim.scenario.contention import StageContention
 from rpo_sim.scenario.inputs import Duration, HumanDuration, Probability, Times
 from rpo_sim.scenario.quantities import Bytes, Name, Part, Positive, PositiveSeconds, Reason, Retries, or_text
 from rpo_sim.scenario.shared import Slots
+from rpo_sim.scenario.target import Amount
 
 
 class PathStep(Part):
@@ -97,5 +98,6 @@ class Recovery(Part):
     choose: Literal["listed", "freshest-clean", "fastest-within-rpo"] = "listed"
     concurrency: Concurrency | None = None
     waves: Waves | None = None
+    target: dict[Name, Amount] = Field(default_factory=dict)
     repair: HumanDuration | None = None
     stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=100)]

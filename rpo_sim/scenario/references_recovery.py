@@ -28,6 +28,7 @@ def recovery_problems(scenario: Scenario, platform: str) -> Iterator[Problem]:
     yield from _slot_order(platform, recovery)
     yield from rate_problems(recovery.repair, recovery_path(platform, "repair"))
     yield from _waves(scenario, platform, recovery)
+    yield from _target(scenario, platform, recovery)
 
 
 def _path(scenario: Scenario, platform: str, recovery: Recovery) -> Iterator[Problem]:
@@ -150,6 +151,21 @@ def _contention(platform: str, index: int, stage: Stage) -> Iterator[Problem]:
     elif stage.contention.measured == "measured" and stage.duration.measured is None:
         what = "`measured` means the duration's own measurement, but that is assumed; name a measurement"
         yield Problem(path=path, what=what)
+
+
+def _target(scenario: Scenario, platform: str, recovery: Recovery) -> Iterator[Problem]:
+    """What is limited at the target is demanded by somebody, in the same unit."""
+    groups = scenario.estate.groups
+    for name, total in recovery.target.items():
+        path = recovery_path(platform, "target", name)
+        if not any(name in group.demand for group in groups):
+            what = f"no group demands `{name}`; add for example `demand: {{{name}: …}}` to a group"
+            yield Problem(path=path, what=what)
+        for index, group in enumerate(groups):
+            demand = group.demand.get(name)
+            if demand is not None and type(demand) is not type(total):
+                what = f"`{name}` is a size here and a count in a recovery's `target`, or the other way round"
+                yield Problem(path=("estate", "groups", index, "demand", name), what=what)
 
 
 def _waves(scenario: Scenario, platform: str, recovery: Recovery) -> Iterator[Problem]:

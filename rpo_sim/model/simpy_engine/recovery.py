@@ -8,7 +8,7 @@ import simpy
 from rpo_sim.errors import ModelError
 from rpo_sim.model.journal import Job
 from rpo_sim.model.plan import Plan, StagePlan
-from rpo_sim.model.run import Recovery, RunInputs
+from rpo_sim.model.run import Ending, Recovery, RunInputs
 from rpo_sim.model.simpy_engine.gates import Gates
 from rpo_sim.model.simpy_engine.vms import Vms
 from rpo_sim.model.simpy_engine.work import Process, Work
@@ -64,7 +64,12 @@ class _Incident:
             confirmed_by=self.confirmed_by,
             declared_at=self.declared_at,
             jobs=self.jobs,
+            ending=[self._ending(vm) for vm in range(plan.n_vms)],
         )
+
+    def _ending(self, vm: int) -> Ending:
+        unconfirmed = self.vms.ending[vm] is Ending.RECOVERED and self.recovered_at[vm] == math.inf
+        return Ending.UNCONFIRMED if unconfirmed else self.vms.ending[vm]
 
     def _lead(self) -> Process:
         """Detect, declare, and what is done once before the first wave."""

@@ -1,7 +1,8 @@
 """A VM's way through its recovery: its turn, those it needs, its points one after the other, its disks."""
 
 from rpo_sim.model.journal import Job
-from rpo_sim.model.plan import StagePlan
+from rpo_sim.model.plan import GroupPlan, StagePlan
+from rpo_sim.model.run import Ending
 from rpo_sim.model.simpy_engine.gates import Gates
 from rpo_sim.model.simpy_engine.work import Process, Work
 
@@ -15,6 +16,8 @@ class Vms:
         self.options = list(work.inputs.options)
         self.step = [-1] * n
         self.safe = [False] * n
+        self.ending = [Ending.FAILED] * n
+        self.free = [total for _, total in self.plan.target]
 
     def recover(self, vm: int, g: int) -> Process:
         """Wait for its turn and for those it needs, then try its recovery points one after the other.
@@ -25,13 +28,20 @@ class Vms:
         ok = yield from self.work.wait(job, self.gates.group_open[g], "its group's turn")
         if group.needs:
             ok = yield from self.work.wait(job, self.gates.ready.met[g].done, "needs " + self._needed(g))
-        if ok:
+        if not ok:
+            self.ending[vm] = Ending.NEEDS
+        elif self._takes_its_place(vm, group):
             ok = yield from self._along_the_path(job, g)
+            if not ok:
+                self.free = [free + taken for free, taken in zip(self.free, group.demand, strict=True)]
+        else:
+            ok = False
         self._is_safe(vm, g, ok)
         if ok and group.needs:
             what = "needs " + self._needed(g) + " to be back"
             ok = yield from self.work.wait(job, self.gates.back.met[g].done, what)
-            self.step[vm] = self.step[vm] if ok else -1
+            if not ok:
+                self.step[vm], self.ending[vm] = -1, Ending.NEEDS
         self.gates.back.report(g, vm, ok)
         self.gates.application_up[group.application].report(vm, ok)
         return ok
@@ -44,13 +54,25 @@ class Vms:
             found.append(other.name if least == other.count else f"{least} of {other.name}")
         return ", ".join(found)
 
+    def _takes_its_place(self, vm: int, group: GroupPlan) -> bool:
+        """Take what the VM demands of the target, or nothing where any of it is short: first come."""
+        if not self.options[vm]:
+            self.ending[vm] = Ending.NO_POINT
+            return False
+        left = [free - demand for free, demand in zip(self.free, group.demand, strict=True)]
+        if any(each < 0 for each in left):
+            self.ending[vm] = Ending.NO_CAPACITY
+            return False
+        self.free = left
+        return True
+
     def _along_the_path(self, job: Job, g: int) -> Process:
         for tried, step in enumerate(self.options[job.index]):
             if tried:
                 yield from self.work.repair(job)
             ok = yield from self._attempt(job, g, step)
             if ok:
-                self.step[job.index] = step
+                self.step[job.index], self.ending[job.index] = step, Ending.RECOVERED
                 return True
         return False
 
