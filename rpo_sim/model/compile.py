@@ -83,7 +83,7 @@ class _Compiler:
         self.buckets = list(scenario.shared.buckets)
         self.path = self.recovery.path
         people = scenario.shared.people
-        self.people = self.pools.index(_PEOPLE, people.operators) if people else None
+        self.people = self.pools.index(_PEOPLE, people.most, shifts=people.hands) if people else None
 
     def plan(self) -> Plan:
         groups, tiers, applications, waves = self._estate()
@@ -178,6 +178,7 @@ class _Compiler:
             detect=take("detect", failure.detect),
             declare=take("declare", failure.declare),
             age=take("age", failure.age),
+            hours=(failure.time_of_day.from_, failure.time_of_day.to) if failure.time_of_day else None,
         )
 
     # What is competed for

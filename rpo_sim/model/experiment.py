@@ -11,10 +11,11 @@ from rpo_sim.errors import ModelError
 from rpo_sim.model import simpy_engine
 from rpo_sim.model.block import RUNS_PER_BLOCK, BlockDraws
 from rpo_sim.model.draws import Draws
-from rpo_sim.model.journal import critical_path
+from rpo_sim.model.journal import NEXT_SHIFT, critical_path
 from rpo_sim.model.plan import Chance, Input, Plan
 from rpo_sim.model.protection import Incident, recovery_points, strike
 from rpo_sim.model.run import Ending, Recovery, RunInputs
+from rpo_sim.model.time_of_day import DAY_SECONDS
 from rpo_sim.model.workers import Workers
 from rpo_sim.results import InputNote, ResultSet, TierRuns
 
@@ -46,7 +47,8 @@ def also_names(plan: Plan) -> tuple[str, ...]:
 def activity_names(plan: Plan) -> tuple[str, ...]:
     """All that can stand on a critical path, in the order of an incident."""
     tokens = (f"tokens of {bucket.name}" for bucket in plan.buckets)
-    return ("detect", "declare", *(stage.key for stage in plan.stages), "repair", *tokens)
+    shifts = (NEXT_SHIFT,) if plan.has_shifts else ()
+    return ("detect", "declare", *(stage.key for stage in plan.stages), "repair", *tokens, *shifts)
 
 
 def run_block(plan: Plan, seed: int, block: int) -> BlockResult:
@@ -77,6 +79,7 @@ def _inputs(plan: Plan, draws: BlockDraws, incident: Incident, newest: FloatArra
         row=row,
         detect_seconds=float(draws.single("failure.detect", failure.detect)[row]),
         declare_seconds=float(draws.single("failure.declare", failure.declare)[row]),
+        time_of_day=float(incident.failed_at[row] % DAY_SECONDS),
         options=tuple(
             _choose(plan, g, rpa[:, vm].tolist()) for g, group in enumerate(plan.groups) for vm in group.vms
         ),

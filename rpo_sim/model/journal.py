@@ -7,6 +7,7 @@ from rpo_sim.model.plan import Plan
 from rpo_sim.results import Evidence
 
 WAIT = -1
+NEXT_SHIFT = "next shift"  # what somebody waits for whom no operator will serve before it
 
 
 class Segment(NamedTuple):

@@ -107,10 +107,15 @@ class GroupPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """Slots that are held and given back; ``capacity`` at once, first come, first served."""
+    """Slots that are held and given back; ``capacity`` at once, first come, first served.
+
+    People come and go: ``shifts`` are (second of the day, capacity from then on), in order, or empty; then
+    ``capacity`` is the most of them. Who holds a slot when a shift ends keeps it until he gives it back.
+    """
 
     name: str
     capacity: int
+    shifts: tuple[tuple[float, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,12 +226,13 @@ class PathStepPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailurePlan:
-    """When and how the incident starts."""
+    """When and how the incident starts; ``hours`` are the seconds of the day between which it does."""
 
     scope: str
     detect: Input | None
     declare: Input | None
     age: Input | None
+    hours: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,6 +303,11 @@ class Plan:
         for rank, vm in enumerate(vm for g in self.group_order for vm in self.groups[g].vms):
             ranks[vm] = rank
         return tuple(ranks)
+
+    @property
+    def has_shifts(self) -> bool:
+        """Whether the time of day matters to the recovery."""
+        return any(pool.shifts for pool in self.pools)
 
     def stages_once_per(self, unit: str) -> tuple[StagePlan, ...]:
         """The stages done once per wave, group or application, in order."""

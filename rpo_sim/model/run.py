@@ -38,6 +38,8 @@ class RunInputs:
     Attributes
     ----------
     detect_seconds, declare_seconds : float, seconds
+    time_of_day : float, seconds since midnight
+        Of the failure.
     options : tuple, one per VM, of tuples of path step indices
         The steps whose copy has a usable point for the VM, in the order in which they are tried.
     """
@@ -47,6 +49,7 @@ class RunInputs:
     detect_seconds: float
     declare_seconds: float
     options: tuple[tuple[int, ...], ...]
+    time_of_day: float = 0.0
 
     def stage_seconds(self, stage: StagePlan, attempt: int) -> list[float]:
         """Durations of that attempt, one per member of the stage's unit."""

@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
+from rpo_sim.scenario.hours import FailureHours
 from rpo_sim.scenario.inputs import Duration, HumanDuration
 from rpo_sim.scenario.quantities import Part
 
@@ -40,6 +41,7 @@ class Failure(Part):
     kind: Literal["loss"] | CorruptionKind = "loss"
     detect: HumanDuration | None = None
     declare: HumanDuration | None = None
+    time_of_day: FailureHours | None = None
 
     @property
     def age(self) -> Duration | None:

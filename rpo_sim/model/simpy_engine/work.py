@@ -7,10 +7,11 @@ from typing import Any, cast
 
 import simpy
 
-from rpo_sim.model.journal import WAIT, Job, Segment
+from rpo_sim.model.journal import NEXT_SHIFT, WAIT, Job, Segment
 from rpo_sim.model.plan import Plan, StagePlan
 from rpo_sim.model.run import RunInputs
 from rpo_sim.model.simpy_engine.resources import Pipe, Slots, Tokens
+from rpo_sim.model.simpy_engine.shifts import SHIFT, ShiftSlots
 from rpo_sim.results import Evidence
 
 Process = Generator[simpy.Event, Any, bool]
@@ -21,7 +22,10 @@ class Work:
 
     def __init__(self, env: simpy.Environment, plan: Plan, inputs: RunInputs) -> None:
         self.env, self.plan, self.inputs = env, plan, inputs
-        self.slots = [Slots(env, pool.capacity) for pool in plan.pools]
+        self.slots: list[Slots | ShiftSlots] = [
+            ShiftSlots(env, pool.shifts, inputs.time_of_day) if pool.shifts else Slots(env, pool.capacity)
+            for pool in plan.pools
+        ]
         self.pipes = [
             Pipe(env, link.bytes_per_second, inputs.link_totals(i)) for i, link in enumerate(plan.links)
         ]
@@ -130,7 +134,10 @@ class Work:
         if request is not None:
             start = self.env.now
             by = yield request
-            self.note_wait(job, start, self.plan.pools[pool].name, by)
+            if by == SHIFT:
+                self._note(job, start, NEXT_SHIFT, Evidence.ASSUMED)
+            else:
+                self.note_wait(job, start, self.plan.pools[pool].name, by)
         return True
 
     def wait(self, job: Job, event: simpy.Event, what: str) -> Process:
