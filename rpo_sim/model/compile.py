@@ -8,6 +8,7 @@ from rpo_sim.distributions.profile import Profile
 from rpo_sim.errors import ScenarioError
 from rpo_sim.model.binding import Bindings
 from rpo_sim.model.block import mean_seconds
+from rpo_sim.model.change import change_points
 from rpo_sim.model.compile_copies import CopyCompiler
 from rpo_sim.model.compile_stages import StageCompiler
 from rpo_sim.model.plan import (
@@ -145,6 +146,9 @@ class _Compiler:
                         need.at_least or stated[names.index(need.group)].count for need in group.needs
                     ),
                     demand=tuple(float(group.demand.get(name, 0)) for name in self.recovery.target),
+                    used=tuple(d.used_bytes for d in group.disks),
+                    change=change_points(group),
+                    writes=group.writes or 0.0,
                     disks=len(group.disks),
                     first_disk=disk,
                     first_kind=kind,

@@ -79,11 +79,19 @@ def _inputs(plan: Plan, draws: BlockDraws, incident: Incident, newest: FloatArra
         row=row,
         detect_seconds=float(draws.single("failure.detect", failure.detect)[row]),
         declare_seconds=float(draws.single("failure.declare", failure.declare)[row]),
+        windows=_windows(plan, rpa),
         time_of_day=float(incident.failed_at[row] % DAY_SECONDS),
         options=tuple(
             _choose(plan, g, rpa[:, vm].tolist()) for g, group in enumerate(plan.groups) for vm in group.vms
         ),
     )
+
+
+def _windows(plan: Plan, rpa: FloatArray) -> tuple[tuple[float, ...], ...]:
+    """Seconds from the point of each step to the failure, where a stage moves what was written since."""
+    if not any(stage.since_point for stage in plan.stages):
+        return ()
+    return tuple(tuple(rpa[step.copy].tolist()) for step in plan.path)
 
 
 def _choose(plan: Plan, group: int, rpa: list[float]) -> tuple[int, ...]:

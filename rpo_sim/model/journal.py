@@ -27,12 +27,14 @@ class Segment(NamedTuple):
 class Job:
     """Something that takes part in the recovery: the incident, a wave, a group, a VM, a disk …
 
-    ``rank`` breaks ties between requests of the same instant; ``parent`` is the job that started it.
+    ``rank`` breaks ties between requests of the same instant; ``parent`` is the job that started it,
+    ``step`` the step of the path that it is on.
     """
 
     index: int
     rank: int
     parent: int = -1
+    step: int = -1
     segments: list[Segment] = field(default_factory=list)
 
 

@@ -80,6 +80,9 @@ class Chance:
 class GroupPlan:
     """VMs that are alike: indices ``first`` to ``first + count - 1``.
 
+    ``used`` are the bytes in use on each disk, ``change`` (window seconds, unique bytes that one VM writes
+    within it) in order, ``writes`` bytes per second, rewritten ones included.
+
     ``place`` is its position within its wave. ``needs`` are other groups, ``needs_least`` how many VMs of
     each; ``demand`` is what a VM takes of each resource of the target. ``first_disk`` counts the disks of
     all VMs before, ``first_kind`` the kinds of disk of all groups before.
@@ -95,6 +98,9 @@ class GroupPlan:
     needs: tuple[int, ...] = ()
     needs_least: tuple[int, ...] = ()
     demand: tuple[float, ...] = ()
+    used: tuple[int, ...] = ()
+    change: tuple[tuple[float, int], ...] = ()
+    writes: float = 0.0
     disks: int = 1
     first_disk: int = 0
     first_kind: int = 0
@@ -187,6 +193,9 @@ class StagePlan:
 
     ``steps`` are the path steps it applies to. ``bytes_`` has one entry per kind of member, as the sizes
     of its duration; ``link_factor`` scales the bytes when the transfer itself is an assumption under trial.
+    ``since_point`` says which bytes a run decides: "changed" or "written" between the point that is restored
+    and the failure; `bytes_` are then those in use, the size that `duration` is asked for, and
+    ``duration_twice`` is the same asked for twice of them (durations grow by a straight line in size).
     ``curve_evidence`` is what a contention curve rests on that is not the duration's own.
     """
 
@@ -206,6 +215,8 @@ class StagePlan:
     timeout: float
     retries: int
     curve_evidence: Evidence | None = None
+    since_point: str = ""
+    duration_twice: Input | None = None
 
     @property
     def evidence(self) -> Evidence:

@@ -40,6 +40,8 @@ class RunInputs:
     detect_seconds, declare_seconds : float, seconds
     time_of_day : float, seconds since midnight
         Of the failure.
+    windows : tuple, one per step of the path, of tuples of float, one per VM; seconds
+        From the newest usable point of the step's copy to the failure; empty where no stage asks.
     options : tuple, one per VM, of tuples of path step indices
         The steps whose copy has a usable point for the VM, in the order in which they are tried.
     """
@@ -50,10 +52,16 @@ class RunInputs:
     declare_seconds: float
     options: tuple[tuple[int, ...], ...]
     time_of_day: float = 0.0
+    windows: tuple[tuple[float, ...], ...] = ()
 
     def stage_seconds(self, stage: StagePlan, attempt: int) -> list[float]:
         """Durations of that attempt, one per member of the stage's unit."""
         values: list[float] = self.block.stage_seconds(stage, attempt)[self.row].tolist()
+        return values
+
+    def stage_slopes(self, stage: StagePlan, attempt: int) -> list[float]:
+        """How much longer that attempt takes with twice the bytes in use, per member."""
+        values: list[float] = self.block.stage_slopes(stage, attempt)[self.row].tolist()
         return values
 
     def stage_succeeds(self, stage: StagePlan, attempt: int) -> list[bool] | None:

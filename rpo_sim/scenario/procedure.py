@@ -55,7 +55,7 @@ class Stage(Part):
     by: str | None = None
     duration: Duration | None = None
     times: Positive | Times | None = None
-    bytes: Literal["used", "capacity"] | Bytes | None = None
+    bytes: Literal["used", "capacity", "changed", "written"] | Bytes | None = None
     over: Name | None = None
     contention: StageContention | None = None
     slots: dict[Name, Slots] = Field(default_factory=dict)
@@ -77,7 +77,7 @@ class Stage(Part):
         if self.duration is None and self.over is None:
             raise ValueError("a stage needs a `duration`, or `bytes` moved `over` a link")
         if self.over is not None and self.bytes is None:
-            raise ValueError("`over` a link needs `bytes`: used, capacity or a size")
+            raise ValueError("`over` a link needs `bytes`: used, capacity, changed, written or a size")
         return self
 
     @property

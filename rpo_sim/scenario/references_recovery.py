@@ -136,6 +136,11 @@ def _transfer(scenario: Scenario, platform: str, index: int, stage: Stage) -> It
     if isinstance(stage.bytes, str) and stage.once_per not in ("vm", "disk"):
         what = f"`{stage.bytes}` is known of a VM or disk, not once per {stage.once_per}; write a size"
         yield Problem(path=stage_path(platform, index, "bytes"), what=what)
+    field = {"changed": "change", "written": "writes"}.get(str(stage.bytes))
+    lacking = [group.name for group in scenario.estate.groups if field and not getattr(group, field)]
+    if lacking:
+        what = f"`{stage.bytes}` needs `{field}` of every group; missing for {', '.join(lacking[:5])}"
+        yield Problem(path=stage_path(platform, index, "bytes"), what=what)
 
 
 def _contention(platform: str, index: int, stage: Stage) -> Iterator[Problem]:

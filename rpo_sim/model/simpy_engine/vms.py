@@ -79,7 +79,7 @@ class Vms:
     def _attempt(self, job: Job, g: int, step: int) -> Process:
         """All VM stages of one step of the path; the job slot is held from the first through `until`."""
         program = self.plan.programs[step]
-        pool, ok = self.plan.job_pool, True
+        pool, ok, job.step = self.plan.job_pool, True, step
         if pool is not None:
             yield from self.work.acquire(job, pool)
         for stage in program.stages:
@@ -111,7 +111,7 @@ class Vms:
         first = group.first_disk + (job.index - group.first) * group.disks
         disks = []
         for d in range(group.disks):
-            disk = Job(index=len(self.jobs), rank=job.rank, parent=job.index)
+            disk = Job(index=len(self.jobs), rank=job.rank, parent=job.index, step=job.step)
             self.jobs.append(disk)
             work = self._disk(disk, stage, first + d, group.first_kind + d, finished)
             disks.append(self.env.process(work))
