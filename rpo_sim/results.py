@@ -85,7 +85,8 @@ class TierRuns:
         The same RTA by what was done.
     also : mapping of str to ndarray, shape (runs,)
         What else is known of some scenarios: ``no_capacity_vms`` counts the VMs that found no room at the
-        target.
+        target; ``full_performance_seconds``, ``unprotected_seconds``, ``failback_seconds`` and
+        ``cleanup_seconds`` say when, since the failure, its last VM was through with what follows.
     """
 
     tier: Tier

@@ -24,7 +24,7 @@ from rpo_sim.model.pools import PoolNames
 from rpo_sim.results import Tier
 from rpo_sim.scenario.estate import Group
 from rpo_sim.scenario.inputs import Duration
-from rpo_sim.scenario.procedure import Recovery
+from rpo_sim.scenario.procedure import AFTERWARDS, Recovery
 from rpo_sim.scenario.schema import Bind, Scenario
 
 _PEOPLE = "the operators"  # with a space: no slots of a scenario can have these names
@@ -93,7 +93,8 @@ class _Compiler:
         job_pool = self.pools.index(_JOBS, limit.limit) if limit else None
         parts = (self.scenario, self.platform, self.bindings, self.pools)
         compiler = StageCompiler(*parts, self.people)
-        stages = compiler.compile(vms)
+        every_stage = compiler.compile(vms)
+        stages = tuple(s for s in every_stage if s.kind not in AFTERWARDS)
         keys = [stage.key for stage in stages]
         repair = self.recovery.repair
         plan = Plan(
@@ -111,6 +112,7 @@ class _Compiler:
             path=(),
             choose=self.recovery.choose,
             stages=stages,
+            after=every_stage[len(stages) :],
             job_pool=job_pool,
             job_until=_position(keys, limit.until if limit else None),
             barrier=_position(keys, self.recovery.waves.barrier if self.recovery.waves else None),

@@ -55,6 +55,8 @@ class StageCompiler:
 
     def _under_limit(self, stage: Stage) -> bool:
         limit, keys = self.recovery.concurrency, [each.key for each in self.recovery.stages]
+        if stage.afterwards:
+            return False
         until = limit.until if limit else None
         return until is None or keys.index(stage.key) <= keys.index(until)
 
@@ -90,6 +92,7 @@ class StageCompiler:
             index=index,
             key=stage.key,
             unit=stage.once_per,
+            kind=stage.stage,
             by=stage.by or "",
             steps=self._steps(stage),
             duration=duration,

@@ -39,16 +39,32 @@ class BlockResult:
     also: FloatArray
 
 
+_AFTER = {
+    "migrate": "full_performance_seconds",
+    "failback": "failback_seconds",
+    "reprotect": "unprotected_seconds",
+    "cleanup": "cleanup_seconds",
+}
+
+
 def also_names(plan: Plan) -> tuple[str, ...]:
     """What else each tier is told of, beside its RPA and RTA."""
-    return ("no_capacity_vms",) if plan.target else ()
+    counts = ("no_capacity_vms",) if plan.target else ()
+    return (*counts, *(_AFTER[kind] for kind in plan.after_kinds))
 
 
 def activity_names(plan: Plan) -> tuple[str, ...]:
     """All that can stand on a critical path, in the order of an incident."""
     tokens = (f"tokens of {bucket.name}" for bucket in plan.buckets)
     shifts = (NEXT_SHIFT,) if plan.has_shifts else ()
-    return ("detect", "declare", *(stage.key for stage in plan.stages), "repair", *tokens, *shifts)
+    return (
+        "detect",
+        "declare",
+        *(stage.key for stage in (*plan.stages, *plan.after)),
+        "repair",
+        *tokens,
+        *shifts,
+    )
 
 
 def run_block(plan: Plan, seed: int, block: int) -> BlockResult:
@@ -89,7 +105,7 @@ def _inputs(plan: Plan, draws: BlockDraws, incident: Incident, newest: FloatArra
 
 def _windows(plan: Plan, rpa: FloatArray) -> tuple[tuple[float, ...], ...]:
     """Seconds from the point of each step to the failure, where a stage moves what was written since."""
-    if not any(stage.since_point for stage in plan.stages):
+    if not any(stage.since_point for stage in (*plan.stages, *plan.after)):
         return ()
     return tuple(tuple(rpa[step.copy].tolist()) for step in plan.path)
 
@@ -140,6 +156,9 @@ def _also(plan: Plan, recovery: Recovery) -> FloatArray:
         for i, name in enumerate(also_names(plan)):
             if name == "no_capacity_vms":
                 rows[t, i] = sum(recovery.ending[vm] is Ending.NO_CAPACITY for vm in vms)
+            else:
+                (ends,) = (recovery.after[kind] for kind in plan.after_kinds if _AFTER[kind] == name)
+                rows[t, i] = max(ends[vm] for vm in vms)
     return rows
 
 

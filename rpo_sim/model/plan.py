@@ -193,9 +193,10 @@ class StagePlan:
 
     ``steps`` are the path steps it applies to. ``bytes_`` has one entry per kind of member, as the sizes
     of its duration; ``link_factor`` scales the bytes when the transfer itself is an assumption under trial.
-    ``since_point`` says which bytes a run decides: "changed" or "written" between the point that is restored
-    and the failure; `bytes_` are then those in use, the size that `duration` is asked for, and
-    ``duration_twice`` is the same asked for twice of them (durations grow by a straight line in size).
+    ``kind`` is what the scenario calls such a stage, such as "boot". ``since_point`` says which bytes a run
+    decides: "changed" or "written" between the point that is restored and the failure; `bytes_` are then
+    those in use, the size that `duration` is asked for, and ``duration_twice`` is the same asked for twice of
+    them (durations grow by a straight line in size).
     ``curve_evidence`` is what a contention curve rests on that is not the duration's own.
     """
 
@@ -216,6 +217,7 @@ class StagePlan:
     retries: int
     curve_evidence: Evidence | None = None
     since_point: str = ""
+    kind: str = ""
     duration_twice: Input | None = None
 
     @property
@@ -261,7 +263,9 @@ class Plan:
 
     ``target`` names what the recovery site has of each resource for all VMs. ``job_until`` and ``barrier``
     are stage indices: the last under the limit of jobs in flight, and the one after which a VM no longer
-    holds up the next wave.
+    holds up the next wave. ``after`` are stages that follow the recovery: those of a VM or disk begin when
+    the VM is usable, those of an application when it is back and its VMs are through with theirs, those of
+    the incident when all applications are through; their indices follow those of `stages`.
     """
 
     scenario: str
@@ -284,6 +288,7 @@ class Plan:
     repair: Input | None
     repair_pool: int | None
     target: tuple[tuple[str, float], ...] = ()
+    after: tuple[StagePlan, ...] = ()
     assumed_factor: float = 1.0
 
     @functools.cached_property
@@ -314,6 +319,11 @@ class Plan:
         for rank, vm in enumerate(vm for g in self.group_order for vm in self.groups[g].vms):
             ranks[vm] = rank
         return tuple(ranks)
+
+    @property
+    def after_kinds(self) -> tuple[str, ...]:
+        """The kinds of stages that follow the recovery, each once."""
+        return tuple(dict.fromkeys(stage.kind for stage in self.after))
 
     @property
     def has_shifts(self) -> bool:
@@ -364,7 +374,7 @@ class Plan:
         found: list[Input | Chance | None] = [self.failure.age, self.failure.detect, self.failure.declare]
         for copy in self.copies:
             found += [copy.duration, copy.lag, copy.success]
-        for stage in self.stages:
+        for stage in (*self.stages, *self.after):
             found += [stage.duration, stage.success]
         found += [self.repair, *(link.measured for link in self.links)]
         return tuple(item for item in found if item is not None)

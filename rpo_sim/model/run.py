@@ -97,6 +97,9 @@ class Recovery:
     declared_at : float
     jobs : list of Job
     ending : list of Ending, one per VM
+    after : mapping of str to list of float, one per VM
+        When what follows the recovery was done, by kind of stage; inf where it never was. A VM for which
+        there is nothing to do is through when it has recovered.
     """
 
     recovered_at: list[float]
@@ -105,3 +108,4 @@ class Recovery:
     declared_at: float
     jobs: list[Job]
     ending: list[Ending]
+    after: dict[str, list[float]]

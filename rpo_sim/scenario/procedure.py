@@ -34,13 +34,10 @@ class Waves(Part):
     differs_because: Reason | None = None
 
 
-STAGES = (
-    "contain", "services", "fence", "promote", "prepare", "data", "attach", "network", "boot",
-    "application", "reconcile", "verify", "release",
-)  # fmt: skip
+AFTERWARDS = ("migrate", "failback", "reprotect", "cleanup")  # after the RTA, never in it
 StageKind = Literal[
     "contain", "services", "fence", "promote", "prepare", "data", "attach", "network", "boot",
-    "application", "reconcile", "verify", "release",
+    "application", "reconcile", "verify", "release", "migrate", "failback", "reprotect", "cleanup",
 ]  # fmt: skip
 Unit = Literal["incident", "wave", "group", "vm", "disk", "application"]
 
@@ -84,6 +81,11 @@ class Stage(Part):
     def key(self) -> str:
         """Its name in results, unique within a recovery."""
         return self.name or self.stage
+
+    @property
+    def afterwards(self) -> bool:
+        """Whether it comes after the recovery."""
+        return self.stage in AFTERWARDS
 
     @property
     def human(self) -> bool:

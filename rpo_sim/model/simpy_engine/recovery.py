@@ -65,6 +65,7 @@ class _Incident:
             declared_at=self.declared_at,
             jobs=self.jobs,
             ending=[self._ending(vm) for vm in range(plan.n_vms)],
+            after=self.vms.after.ends(self.recovered_at),
         )
 
     def _ending(self, vm: int) -> Ending:
@@ -118,6 +119,7 @@ class _Incident:
             if ok:
                 self._confirm((vm for vm in vms if self.vms.step[vm] >= 0), job)
         self.gates.all_done.report(job.index, ok)
+        self.vms.after.application_is_back(application, job, self.recovered_at)
         return ok
 
     def _last(self) -> Process:
@@ -128,6 +130,7 @@ class _Incident:
             ok = yield from self.work.stages(job, self.plan.trailing, 0)
             recovered = [vm for vm, at in enumerate(self.recovered_at) if at < math.inf]
             self._confirm(recovered, job, math.inf if not ok else self.env.now)
+        self.vms.after.incident_is_over(job, self.recovered_at)
         return ok
 
     def _confirm(self, vms: Iterable[int], job: Job, at: float | None = None) -> None:

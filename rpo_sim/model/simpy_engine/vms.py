@@ -3,6 +3,7 @@
 from rpo_sim.model.journal import Job
 from rpo_sim.model.plan import GroupPlan, StagePlan
 from rpo_sim.model.run import Ending
+from rpo_sim.model.simpy_engine.after import After
 from rpo_sim.model.simpy_engine.gates import Gates
 from rpo_sim.model.simpy_engine.work import Process, Work
 
@@ -17,6 +18,8 @@ class Vms:
         self.step = [-1] * n
         self.safe = [False] * n
         self.ending = [Ending.FAILED] * n
+        self.after = After(self)
+        self.after = After(self)
         self.free = [total for _, total in self.plan.target]
 
     def recover(self, vm: int, g: int) -> Process:
@@ -37,6 +40,7 @@ class Vms:
         else:
             ok = False
         self._is_safe(vm, g, ok)
+        self.after.vm_is_usable(vm, g, self.step[vm])
         if ok and group.needs:
             what = "needs " + self._needed(g) + " to be back"
             ok = yield from self.work.wait(job, self.gates.back.met[g].done, what)
@@ -63,6 +67,7 @@ class Vms:
         if any(each < 0 for each in left):
             self.ending[vm] = Ending.NO_CAPACITY
             return False
+        self.after = After(self)
         self.free = left
         return True
 
@@ -83,7 +88,7 @@ class Vms:
         if pool is not None:
             yield from self.work.acquire(job, pool)
         for stage in program.stages:
-            ok = yield from self._vm_stage(job, stage, g)
+            ok = yield from self.vm_stage(job, stage, g)
             if not ok:
                 break
             if stage.index == program.release_after and pool is not None:
@@ -102,16 +107,17 @@ class Vms:
             self.gates.ready.report(g, vm, ok)
             self.gates.wave_safe[self.plan.groups[g].wave].report(vm, ok)
 
-    def _vm_stage(self, job: Job, stage: StagePlan, g: int) -> Process:
+    def vm_stage(self, job: Job, stage: StagePlan, g: int) -> Process:
+        """A stage of a VM, or of all its disks at once."""
         if stage.unit == "vm":
-            ok: bool = yield from self.work.stage(job, stage, job.index, g)
+            ok: bool = yield from self.work.stage(job, stage, job.origin, g)
             return ok
         start, finished = self.env.now, list[tuple[int, bool]]()
-        group = self.plan.groups[g]
-        first = group.first_disk + (job.index - group.first) * group.disks
+        group, vm = self.plan.groups[g], job.origin
+        first = group.first_disk + (vm - group.first) * group.disks
         disks = []
         for d in range(group.disks):
-            disk = Job(index=len(self.jobs), rank=job.rank, parent=job.index, step=job.step)
+            disk = Job(index=len(self.jobs), rank=job.rank, parent=job.index, step=job.step, root=job.origin)
             self.jobs.append(disk)
             work = self._disk(disk, stage, first + d, group.first_kind + d, finished)
             disks.append(self.env.process(work))

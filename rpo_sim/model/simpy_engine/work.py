@@ -91,7 +91,7 @@ class Work:
         """Bytes that the stage moves: known beforehand, or those written since the point restored."""
         if not stage.since_point:
             return stage.bytes_[kind] if stage.bytes_ else 0
-        vm = job.index if job.parent < 0 else job.parent
+        vm = job.origin
         group = next(g for g in self.plan.groups if vm in g.vms)
         return bytes_since(stage, group, kind, self.inputs.windows[job.step][vm])
 
@@ -129,7 +129,7 @@ class Work:
             return True
         if plan.repair_pool is not None:
             yield from self.acquire(job, plan.repair_pool)
-        who = job.index if job.parent < 0 else job.parent
+        who = job.origin
         number = self.tries[-1, who]
         self.tries[-1, who] += 1
         seconds = self.inputs.repair_seconds(number)[who]
