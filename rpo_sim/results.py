@@ -8,7 +8,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,6 +83,10 @@ class TierRuns:
         The RTA by `Evidence` along its critical path; sums to ``rta`` where that is finite.
     activities : ndarray, shape (runs, activities)
         The same RTA by what was done.
+    also : mapping of str to ndarray, shape (runs,)
+        What else is known of some scenarios: ``no_capacity_vms`` counts the VMs that found no room at the
+        target; ``full_performance_seconds``, ``unprotected_seconds``, ``failback_seconds`` and
+        ``cleanup_seconds`` say when, since the failure, its last VM was through with what follows.
     """
 
     tier: Tier
@@ -93,6 +97,7 @@ class TierRuns:
     rta_from_declaration: FloatArray
     evidence: FloatArray
     activities: FloatArray
+    also: Mapping[str, FloatArray] = field(default_factory=dict)
 
     @property
     def judged_rta(self) -> FloatArray:
@@ -166,7 +171,8 @@ class ResultSet:
 
         Columns: scenario, platform, run, tier; rpa_seconds, rpa_best_seconds, rta_seconds and
         rta_from_declaration_seconds (float, seconds; inf where a VM was never recovered); and
-        ``measured_seconds``, ``extrapolated_seconds``, ``assumed_seconds``, which sum to a finite RTA.
+        ``measured_seconds``, ``extrapolated_seconds``, ``assumed_seconds``, which sum to a finite RTA; and
+        what else the scenario tells of its tiers (`TierRuns.also`).
         """
         import pandas as pd
 
@@ -180,6 +186,7 @@ class ResultSet:
             }
             for figure in ("rpa", "rpa_best", "rta", "rta_from_declaration"):
                 columns[f"{figure}_seconds"] = getattr(runs, figure)
+            columns |= runs.also
             columns |= {f"{kind.label}_seconds": runs.evidence[:, kind] for kind in Evidence}
             frames.append(pd.DataFrame(columns))
         return pd.concat(frames, ignore_index=True)
@@ -304,6 +311,7 @@ def _checked(result: ResultSet) -> ResultSet:
     found = [("age", result.age, ()), ("vm_rpa", result.vm_rpa, (vms,)), ("vm_rta", result.vm_rta, (vms,))]
     for runs in result.tiers:
         found += [(name, getattr(runs, name), shapes.get(name, ())) for name in _TIER_ARRAYS]
+        found += [(name, values, ()) for name, values in runs.also.items()]
     for name, values, row in found:
         if values.shape != (result.runs, *row) or np.isnan(values).any():
             raise ValueError(f"{name} does not hold one number per run")
@@ -322,6 +330,7 @@ def _result(item: dict[str, Any]) -> ResultSet:
             tier=TypeAdapter(Tier).validate_python(row["tier"]),
             vms=int(row["vms"]),
             **{name: _array(row[name]) for name in _TIER_ARRAYS},
+            also={str(name): _array(values) for name, values in row.get("also", {}).items()},
         )
         for row in item["tiers"]
     )

@@ -6,6 +6,7 @@ arrays have one row per run of the block.
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -87,6 +88,15 @@ class BlockDraws:
         if key not in self._tables:
             seconds = self._stage_durations(stage, attempt) * self._times(stage, attempt)
             self._tables[key] = seconds
+        return self._tables[key]
+
+    def stage_slopes(self, stage: StagePlan, attempt: int) -> FloatArray:
+        """How much the durations of `stage_seconds` grow with twice the size, shape as theirs."""
+        key = ("twice", stage.key, attempt)
+        if key not in self._tables:
+            twice = replace(stage, duration=stage.duration_twice)
+            longer = self._stage_durations(twice, attempt) * self._times(stage, attempt)
+            self._tables[key] = longer - self.stage_seconds(stage, attempt)
         return self._tables[key]
 
     def stage_succeeds(self, stage: StagePlan, attempt: int) -> BoolArray | None:

@@ -61,13 +61,22 @@ def unique_bytes(group: Group, window_seconds: float) -> int:
     >>> [round(unique_bytes(db, hours * 3600) / 2**30, 2) for hours in (0.5, 1, 24, 48, 2400)]
     [1.0, 2.0, 18.0, 36.0, 100.0]
     """
-    points = sorted((parse_duration(window), size) for window, size in group.change.items())
+    points = change_points(group)
     if not points:
         raise ScenarioError(
             f"group {group.name}: a copy moves the bytes that changed, but `change` is not stated; add for "
             "example `change: {24h: 3Gi}`"
         )
-    cap = group.used_bytes
+    return changed_bytes(points, group.used_bytes, window_seconds)
+
+
+def change_points(group: Group) -> tuple[tuple[float, int], ...]:
+    """The stated windows (seconds) with their bytes, in order."""
+    return tuple(sorted((parse_duration(window), size) for window, size in group.change.items()))
+
+
+def changed_bytes(points: tuple[tuple[float, int], ...], cap: int, window_seconds: float) -> int:
+    """Unique bytes written within a window, by stated ``points``; at most the bytes in use, ``cap``."""
     (shortest, least), (longest, most) = points[0], points[-1]
     if window_seconds <= shortest:
         return min(cap, round(least * window_seconds / shortest))

@@ -8,6 +8,7 @@ from rpo_sim.distributions.profile import Profile
 from rpo_sim.errors import ScenarioError
 from rpo_sim.model.binding import Bindings
 from rpo_sim.model.block import mean_seconds
+from rpo_sim.model.change import change_points
 from rpo_sim.model.compile_copies import CopyCompiler
 from rpo_sim.model.compile_stages import StageCompiler
 from rpo_sim.model.plan import (
@@ -23,7 +24,7 @@ from rpo_sim.model.pools import PoolNames
 from rpo_sim.results import Tier
 from rpo_sim.scenario.estate import Group
 from rpo_sim.scenario.inputs import Duration
-from rpo_sim.scenario.procedure import Recovery
+from rpo_sim.scenario.procedure import AFTERWARDS, Recovery
 from rpo_sim.scenario.schema import Bind, Scenario
 
 _PEOPLE = "the operators"  # with a space: no slots of a scenario can have these names
@@ -83,7 +84,7 @@ class _Compiler:
         self.buckets = list(scenario.shared.buckets)
         self.path = self.recovery.path
         people = scenario.shared.people
-        self.people = self.pools.index(_PEOPLE, people.operators) if people else None
+        self.people = self.pools.index(_PEOPLE, people.most, shifts=people.hands) if people else None
 
     def plan(self) -> Plan:
         groups, tiers, applications, waves = self._estate()
@@ -92,7 +93,8 @@ class _Compiler:
         job_pool = self.pools.index(_JOBS, limit.limit) if limit else None
         parts = (self.scenario, self.platform, self.bindings, self.pools)
         compiler = StageCompiler(*parts, self.people)
-        stages = compiler.compile(vms)
+        every_stage = compiler.compile(vms)
+        stages = tuple(s for s in every_stage if s.kind not in AFTERWARDS)
         ends = compiler.last_part
         repair = self.recovery.repair
         plan = Plan(
@@ -110,6 +112,7 @@ class _Compiler:
             path=(),
             choose=self.recovery.choose,
             stages=stages,
+            after=every_stage[len(stages) :],
             job_pool=job_pool,
             job_until=_position(ends, len(stages), limit.until if limit else None),
             barrier=_position(
@@ -117,6 +120,7 @@ class _Compiler:
             ),
             repair=self.bindings.duration("recovery.repair", repair) if repair else None,
             repair_pool=self.people if repair and repair.by == "people" else None,
+            target=tuple((name, float(total)) for name, total in self.recovery.target.items()),
             assumed_factor=self.bindings.assumed_factor,
         )
         return replace(plan, pools=self.pools.all(), path=self._path(plan))
@@ -145,6 +149,10 @@ class _Compiler:
                     needs_least=tuple(
                         need.at_least or stated[names.index(need.group)].count for need in group.needs
                     ),
+                    demand=tuple(float(group.demand.get(name, 0)) for name in self.recovery.target),
+                    used=tuple(d.used_bytes for d in group.disks),
+                    change=change_points(group),
+                    writes=group.writes or 0.0,
                     disks=len(group.disks),
                     first_disk=disk,
                     first_kind=kind,
@@ -178,6 +186,7 @@ class _Compiler:
             detect=take("detect", failure.detect),
             declare=take("declare", failure.declare),
             age=take("age", failure.age),
+            hours=(failure.time_of_day.from_, failure.time_of_day.to) if failure.time_of_day else None,
         )
 
     # What is competed for

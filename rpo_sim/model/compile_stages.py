@@ -74,6 +74,8 @@ class StageCompiler:
 
     def _under_limit(self, stage: Stage) -> bool:
         limit, keys = self.recovery.concurrency, [each.key for each in self.recovery.stages]
+        if stage.afterwards:
+            return False
         until = limit.until if limit else None
         return until is None or keys.index(stage.key) <= keys.index(until)
 
@@ -109,6 +111,7 @@ class StageCompiler:
             index=index,
             key=stage.key,
             unit=stage.once_per,
+            kind=stage.stage,
             by=stage.by or "",
             steps=self._steps(stage),
             duration=duration,
@@ -122,6 +125,8 @@ class StageCompiler:
             timeout=math.inf if stage.timeout is None else stage.timeout,
             retries=stage.retries,
             curve_evidence=curve,
+            since_point=stage.bytes if stage.bytes in ("changed", "written") else "",
+            duration_twice=self._twice(stage, duration),
         )
 
     def _stage_bytes(self, stage: Stage) -> tuple[int | None, ...]:
@@ -132,7 +137,7 @@ class StageCompiler:
         if isinstance(stage.bytes, int):
             count = sum(len(g.disks) for g in groups) if stage.once_per == "disk" else len(groups)
             return (stage.bytes,) * count
-        used = stage.bytes == "used"
+        used = stage.bytes != "capacity"
         if stage.once_per == "disk":
             return tuple(disk.used_bytes if used else disk.capacity for g in groups for disk in g.disks)
         if stage.once_per == "vm":
@@ -163,6 +168,13 @@ class StageCompiler:
         if stage.times is None or isinstance(stage.times, int):
             return stage.times or 1
         return float(stage.times.assumed.p50), float(stage.times.assumed.p95)
+
+    @staticmethod
+    def _twice(stage: Stage, duration: Input | None) -> Input | None:
+        if duration is None or stage.bytes not in ("changed", "written"):
+            return None
+        sizes = tuple(2 * size if size else size for size in duration.sizes_bytes)
+        return replace(duration, key=f"{duration.key}, twice", sizes_bytes=sizes)
 
     def _link_factor(self, duration: Input | None, curve: Evidence | None) -> float:
         """A stated bandwidth is assumed, so is its share of a transfer; else it goes with the duration."""

@@ -13,11 +13,12 @@ from rpo_sim.errors import ModelError
 from rpo_sim.model import simpy_engine
 from rpo_sim.model.block import RUNS_PER_BLOCK, BlockDraws
 from rpo_sim.model.draws import Draws
-from rpo_sim.model.journal import critical_path
+from rpo_sim.model.journal import NEXT_SHIFT, critical_path
 from rpo_sim.model.plan import Chance, Input, Plan
 from rpo_sim.model.protection import Incident, recovery_points, strike
-from rpo_sim.model.run import Recovery, RunInputs
+from rpo_sim.model.run import Ending, Recovery, RunInputs
 from rpo_sim.model.scatter import in_order
+from rpo_sim.model.time_of_day import DAY_SECONDS
 from rpo_sim.results import InputNote, ResultSet, TierRuns
 
 LEAST_BLOCKS = 80
@@ -37,12 +38,35 @@ class BlockResult:
     declared_at: FloatArray | float
     evidence: FloatArray
     activities: FloatArray
+    also: FloatArray
+
+
+_AFTER = {
+    "migrate": "full_performance_seconds",
+    "failback": "failback_seconds",
+    "reprotect": "unprotected_seconds",
+    "cleanup": "cleanup_seconds",
+}
+
+
+def also_names(plan: Plan) -> tuple[str, ...]:
+    """What else each tier is told of, beside its RPA and RTA."""
+    counts = ("no_capacity_vms",) if plan.target else ()
+    return (*counts, *(_AFTER[kind] for kind in plan.after_kinds))
 
 
 def activity_names(plan: Plan) -> tuple[str, ...]:
     """All that can stand on a critical path, in the order of an incident."""
     tokens = (f"tokens of {bucket.name}" for bucket in plan.buckets)
-    return ("detect", "declare", *(stage.key for stage in plan.stages), "repair", *tokens)
+    shifts = (NEXT_SHIFT,) if plan.has_shifts else ()
+    return (
+        "detect",
+        "declare",
+        *(stage.key for stage in (*plan.stages, *plan.after)),
+        "repair",
+        *tokens,
+        *shifts,
+    )
 
 
 def run_block(plan: Plan, seed: int, block: int) -> BlockResult:
@@ -73,10 +97,19 @@ def _inputs(plan: Plan, draws: BlockDraws, incident: Incident, newest: FloatArra
         row=row,
         detect_seconds=float(draws.single("failure.detect", failure.detect)[row]),
         declare_seconds=float(draws.single("failure.declare", failure.declare)[row]),
+        windows=_windows(plan, rpa),
+        time_of_day=float(incident.failed_at[row] % DAY_SECONDS),
         options=tuple(
             _choose(plan, g, rpa[:, vm].tolist()) for g, group in enumerate(plan.groups) for vm in group.vms
         ),
     )
+
+
+def _windows(plan: Plan, rpa: FloatArray) -> tuple[tuple[float, ...], ...]:
+    """Seconds from the point of each step to the failure, where a stage moves what was written since."""
+    if not any(stage.since_point for stage in (*plan.stages, *plan.after)):
+        return ()
+    return tuple(tuple(rpa[step.copy].tolist()) for step in plan.path)
 
 
 def _choose(plan: Plan, group: int, rpa: list[float]) -> tuple[int, ...]:
@@ -113,7 +146,22 @@ def _run(plan: Plan, draws: BlockDraws, incident: Incident, newest: FloatArray, 
         declared_at=recovery.declared_at,
         evidence=evidence,
         activities=activities,
+        also=_also(plan, recovery),
     )
+
+
+def _also(plan: Plan, recovery: Recovery) -> FloatArray:
+    """The figures of `also_names`, one row per tier."""
+    rows = np.zeros((len(plan.tiers), len(also_names(plan))))
+    for t in range(len(plan.tiers)):
+        vms = [vm for group in plan.groups if group.tier == t for vm in group.vms]
+        for i, name in enumerate(also_names(plan)):
+            if name == "no_capacity_vms":
+                rows[t, i] = sum(recovery.ending[vm] is Ending.NO_CAPACITY for vm in vms)
+            else:
+                (ends,) = (recovery.after[kind] for kind in plan.after_kinds if _AFTER[kind] == name)
+                rows[t, i] = max(ends[vm] for vm in vms)
+    return rows
 
 
 def _critical(plan: Plan, recovery: Recovery) -> tuple[FloatArray, FloatArray]:
@@ -208,6 +256,7 @@ def _result_set(
         return np.concatenate([getattr(block, name) for block in done])
 
     vm_rpa, vm_rta, vm_best = joined("vm_rpa"), joined("vm_rta"), joined("vm_rpa_best")
+    also = joined("also")
     evidence, activities, declared_at = joined("evidence"), joined("activities"), joined("declared_at")
     tiers = []
     for t, tier in enumerate(plan.tiers):
@@ -223,6 +272,7 @@ def _result_set(
                 rta_from_declaration=rta - declared_at,
                 evidence=evidence[:, t],
                 activities=activities[:, t],
+                also={name: also[:, t, i] for i, name in enumerate(also_names(plan))},
             )
         )
     return ResultSet(

@@ -7,6 +7,7 @@ from rpo_sim.model.plan import Plan
 from rpo_sim.results import Evidence
 
 WAIT = -1
+NEXT_SHIFT = "next shift"  # what somebody waits for whom no operator will serve before it
 
 
 class Segment(NamedTuple):
@@ -26,13 +27,23 @@ class Segment(NamedTuple):
 class Job:
     """Something that takes part in the recovery: the incident, a wave, a group, a VM, a disk …
 
-    ``rank`` breaks ties between requests of the same instant; ``parent`` is the job that started it.
+    ``rank`` breaks ties between requests of the same instant; ``parent`` is the job that started it,
+    ``step`` the step of the path that it is on; ``root`` the job that all began with, and ``label`` what
+    it is called after its parent.
     """
 
     index: int
     rank: int
     parent: int = -1
+    step: int = -1
+    root: int = -1
+    label: str = "disk"
     segments: list[Segment] = field(default_factory=list)
+
+    @property
+    def origin(self) -> int:
+        """The VM, application or incident that the job works for."""
+        return self.index if self.root < 0 else self.root
 
 
 class Share(NamedTuple):

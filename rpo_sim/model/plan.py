@@ -81,9 +81,12 @@ class Chance:
 class GroupPlan:
     """VMs that are alike: indices ``first`` to ``first + count - 1``.
 
+    ``used`` are the bytes in use on each disk, ``change`` (window seconds, unique bytes that one VM writes
+    within it) in order, ``writes`` bytes per second, rewritten ones included.
+
     ``place`` is its position within its wave. ``needs`` are other groups, ``needs_least`` how many VMs of
-    each. ``first_disk`` counts the disks of all VMs before,
-    ``first_kind`` the kinds of disk of all groups before.
+    each; ``demand`` is what a VM takes of each resource of the target. ``first_disk`` counts the disks of
+    all VMs before, ``first_kind`` the kinds of disk of all groups before.
     """
 
     name: str
@@ -95,6 +98,10 @@ class GroupPlan:
     place: int = 0
     needs: tuple[int, ...] = ()
     needs_least: tuple[int, ...] = ()
+    demand: tuple[float, ...] = ()
+    used: tuple[int, ...] = ()
+    change: tuple[tuple[float, int], ...] = ()
+    writes: float = 0.0
     disks: int = 1
     first_disk: int = 0
     first_kind: int = 0
@@ -107,10 +114,15 @@ class GroupPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """Slots that are held and given back; ``capacity`` at once, first come, first served."""
+    """Slots that are held and given back; ``capacity`` at once, first come, first served.
+
+    People come and go: ``shifts`` are (second of the day, capacity from then on), in order, or empty; then
+    ``capacity`` is the most of them. Who holds a slot when a shift ends keeps it until he gives it back.
+    """
 
     name: str
     capacity: int
+    shifts: tuple[tuple[float, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +257,10 @@ class StagePlan:
 
     ``steps`` are the path steps it applies to. ``bytes_`` has one entry per kind of member, as the sizes
     of its duration; ``link_factor`` scales the bytes when the transfer itself is an assumption under trial.
+    ``kind`` is what the scenario calls such a stage, such as "boot". ``since_point`` says which bytes a run
+    decides: "changed" or "written" between the point that is restored and the failure; `bytes_` are then
+    those in use, the size that `duration` is asked for, and ``duration_twice`` is the same asked for twice of
+    them (durations grow by a straight line in size).
     ``curve_evidence`` is what a contention curve rests on that is not the duration's own.
     """
 
@@ -264,6 +280,9 @@ class StagePlan:
     timeout: float
     retries: int
     curve_evidence: Evidence | None = None
+    since_point: str = ""
+    kind: str = ""
+    duration_twice: Input | None = None
 
     @property
     def evidence(self) -> Evidence:
@@ -284,12 +303,13 @@ class PathStepPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailurePlan:
-    """When and how the incident starts."""
+    """When and how the incident starts; ``hours`` are the seconds of the day between which it does."""
 
     scope: str
     detect: Input | None
     declare: Input | None
     age: Input | None
+    hours: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,8 +325,11 @@ class Program:
 class Plan:
     """One scenario on one platform, compiled.
 
-    ``job_until`` and ``barrier`` are stage indices: the last under the limit of jobs in flight, and the
-    one after which a VM no longer holds up the next wave.
+    ``target`` names what the recovery site has of each resource for all VMs. ``job_until`` and ``barrier``
+    are stage indices: the last under the limit of jobs in flight, and the one after which a VM no longer
+    holds up the next wave. ``after`` are stages that follow the recovery: those of a VM or disk begin when
+    the VM is usable, those of an application when it is back and its VMs are through with theirs, those of
+    the incident when all applications are through; their indices follow those of `stages`.
     """
 
     scenario: str
@@ -328,6 +351,8 @@ class Plan:
     barrier: int
     repair: Input | None
     repair_pool: int | None
+    target: tuple[tuple[str, float], ...] = ()
+    after: tuple[StagePlan, ...] = ()
     assumed_factor: float = 1.0
 
     @functools.cached_property
@@ -367,6 +392,16 @@ class Plan:
             found |= more
             wanted = wanted.union(*(asks[c] for c in more))
         return tuple(sorted(found))
+
+    @property
+    def after_kinds(self) -> tuple[str, ...]:
+        """The kinds of stages that follow the recovery, each once."""
+        return tuple(dict.fromkeys(stage.kind for stage in self.after))
+
+    @property
+    def has_shifts(self) -> bool:
+        """Whether the time of day matters to the recovery."""
+        return any(pool.shifts for pool in self.pools)
 
     def stages_once_per(self, unit: str) -> tuple[StagePlan, ...]:
         """The stages done once per wave, group or application, in order."""
@@ -413,7 +448,7 @@ class Plan:
         for copy in self.copies:
             found += [copy.duration, copy.lag, copy.success]
             found.append(copy.cycle.duration if copy.cycle is not None else None)
-        for stage in self.stages:
+        for stage in (*self.stages, *self.after):
             found += [stage.duration, stage.success]
         found += [self.repair, *(link.measured for link in self.links)]
         sent = {copy.transfer.link for copy in self.copies if copy.transfer is not None}

@@ -18,9 +18,15 @@ class PoolNames:
     def __init__(self) -> None:
         self._pools: dict[tuple[Phase, str], Pool] = {}
 
-    def index(self, name: str, capacity: int, phase: Phase = "recovery") -> int:
+    def index(
+        self,
+        name: str,
+        capacity: int,
+        phase: Phase = "recovery",
+        shifts: tuple[tuple[float, int], ...] = (),
+    ) -> int:
         """The number of a pool, made when first named."""
-        self._pools.setdefault((phase, name), Pool(name=name, capacity=capacity))
+        self._pools.setdefault((phase, name), Pool(name=name, capacity=capacity, shifts=shifts))
         return list(self._pools).index((phase, name))
 
     def of_slots(self, slots: Mapping[str, Slots], phase: Phase) -> tuple[int, ...]:

@@ -25,6 +25,7 @@ from rpo_sim.model.overlap import BEGIN, STARTS
 from rpo_sim.model.plan import CopyPlan, Plan
 from rpo_sim.model.replication import LinkClock, outage_reach, transferred
 from rpo_sim.model.retention import retained
+from rpo_sim.model.time_of_day import DAY_SECONDS, at_its_time_of_day, knows_the_time
 
 CYCLE = 12  # a multiple of 2, 3 and 4: deterministic overload patterns repeat within it
 WARM_UP = 20  # periods
@@ -108,7 +109,10 @@ def strike(plan: Plan, block: BlockDraws) -> Incident:
     corrupt = plan.failure.age is not None
     if corrupt:  # which day of a week or month it is decides what calendar retention has kept
         periods += [every for copy in plan.copies for every, _ in copy.calendar]
+    if knows_the_time(plan):
+        periods.append(DAY_SECONDS)
     failed_at = block.uniforms("phase", "failure", "", 1)[:, 0] * CYCLE * max(periods, default=0.0)
+    failed_at = at_its_time_of_day(plan, block, failed_at)
     age = block.single("failure.age", plan.failure.age)
     return Incident(failed_at=failed_at, onset_at=failed_at - age, corrupt=corrupt)
 

@@ -1,10 +1,34 @@
 """One run as an engine sees it: numbers to look up, and what comes back."""
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 from rpo_sim.model.block import BlockDraws
 from rpo_sim.model.journal import Job
 from rpo_sim.model.plan import StagePlan
+
+
+class Ending(IntEnum):
+    """How it ended for a VM."""
+
+    RECOVERED = 0
+    NO_POINT = 1
+    NO_CAPACITY = 2
+    FAILED = 3
+    NEEDS = 4
+    UNCONFIRMED = 5
+
+    @property
+    def reason(self) -> str:
+        """Why it did not recover, for people."""
+        return {
+            Ending.RECOVERED: "",
+            Ending.NO_POINT: "no recovery point",
+            Ending.NO_CAPACITY: "no capacity at the target",
+            Ending.FAILED: "every way failed",
+            Ending.NEEDS: "what it needs was not recovered",
+            Ending.UNCONFIRMED: "its service was not confirmed",
+        }[self]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +38,10 @@ class RunInputs:
     Attributes
     ----------
     detect_seconds, declare_seconds : float, seconds
+    time_of_day : float, seconds since midnight
+        Of the failure.
+    windows : tuple, one per step of the path, of tuples of float, one per VM; seconds
+        From the newest usable point of the step's copy to the failure; empty where no stage asks.
     options : tuple, one per VM, of tuples of path step indices
         The steps whose copy has a usable point for the VM, in the order in which they are tried.
     """
@@ -23,10 +51,17 @@ class RunInputs:
     detect_seconds: float
     declare_seconds: float
     options: tuple[tuple[int, ...], ...]
+    time_of_day: float = 0.0
+    windows: tuple[tuple[float, ...], ...] = ()
 
     def stage_seconds(self, stage: StagePlan, attempt: int) -> list[float]:
         """Durations of that attempt, one per member of the stage's unit."""
         values: list[float] = self.block.stage_seconds(stage, attempt)[self.row].tolist()
+        return values
+
+    def stage_slopes(self, stage: StagePlan, attempt: int) -> list[float]:
+        """How much longer that attempt takes with twice the bytes in use, per member."""
+        values: list[float] = self.block.stage_slopes(stage, attempt)[self.row].tolist()
         return values
 
     def stage_succeeds(self, stage: StagePlan, attempt: int) -> list[bool] | None:
@@ -61,6 +96,10 @@ class Recovery:
         The job at whose end the VM counts as recovered: where its critical path starts.
     declared_at : float
     jobs : list of Job
+    ending : list of Ending, one per VM
+    after : mapping of str to list of float, one per VM
+        When what follows the recovery was done, by kind of stage; inf where it never was. A VM for which
+        there is nothing to do is through when it has recovered.
     """
 
     recovered_at: list[float]
@@ -68,3 +107,5 @@ class Recovery:
     confirmed_by: list[int]
     declared_at: float
     jobs: list[Job]
+    ending: list[Ending]
+    after: dict[str, list[float]]

@@ -12,6 +12,12 @@ from rpo_sim.report.rows import Output, Row, render_json, render_rows
 from rpo_sim.results import Evidence, FloatArray, ResultSet, TierRuns
 from rpo_sim.units import format_duration, format_ratio
 
+_AFTERWARDS = {
+    "full_performance_seconds": "full performance",
+    "unprotected_seconds": "time unprotected",
+    "failback_seconds": "failed back",
+    "cleanup_seconds": "cleaned up",
+}
 _LEAST_SHARE = 0.005  # of an RTA: an activity below it is not worth a line
 _WIDE = 120  # columns
 _BINS = 32  # of a histogram, where there is room
@@ -65,6 +71,7 @@ def _figures(runs: TierRuns) -> list[tuple[str, FloatArray, float | None]]:
         ("RPA best surviving", runs.rpa_best, None),
         ("RTA", runs.rta, None if tier.from_declaration else rto),
         ("RTA from declaration", runs.rta_from_declaration, rto if tier.from_declaration else None),
+        *((words, runs.also[name], None) for name, words in _AFTERWARDS.items() if name in runs.also),
     ]
 
 
@@ -155,6 +162,7 @@ def _document(result: ResultSet) -> Row:
             {
                 "tier": runs.tier.name,
                 "vms": runs.vms,
+                "no_capacity": _no_capacity_row(result, runs),
                 "evidence_shares": {kind.label: share for kind, share in runs.evidence_shares().items()},
                 "critical_path": activity_rows(result, runs),
             }
@@ -165,6 +173,40 @@ def _document(result: ResultSet) -> Row:
             for note in result.inputs
         ],
     }
+
+
+def _no_capacity_row(result: ResultSet, runs: TierRuns) -> Row | None:
+    """How many VMs found no room at the target, where that is limited."""
+    counts = runs.also.get("no_capacity_vms")
+    if counts is None:
+        return None
+    share = result.share(counts > 0)
+    return {
+        "mean_vms": float(counts.mean()),
+        "most_vms": int(counts.max()),
+        **_spread("incidents", share, "_share"),
+    }
+
+
+def _no_capacity_text(result: ResultSet, runs: TierRuns) -> str:
+    row = _no_capacity_row(result, runs)
+    if row is None or not row["most_vms"]:
+        return ""
+    share = share_text(result.share(runs.also["no_capacity_vms"] > 0))
+    return (
+        f"no capacity at the target for {runs.tier.name}: in {share} of incidents, "
+        f"up to {row['most_vms']} of {runs.vms} VMs"
+    )
+
+
+def _afterwards_text(result: ResultSet, runs: TierRuns) -> str:
+    """What follows the recovery and is no part of the RTA, since the failure."""
+    parts = []
+    for name, words in _AFTERWARDS.items():
+        if name in runs.also:
+            p50, p95 = (result.quantile(runs.also[name], p) for p in (0.5, 0.95))
+            parts.append(f"{words} p50 {duration_text(p50)}, p95 {duration_text(p95)}")
+    return f"after the RTA of {runs.tier.name}: {'; '.join(parts)}" if parts else ""
 
 
 def _group_rows(result: ResultSet) -> list[Row]:
@@ -196,6 +238,8 @@ def _page(result: ResultSet, output: Output) -> str:
     text += render_rows(_paths_for_people(result), output, title="Where the RTA goes, on average") + "\n"
     for runs in result.tiers:
         text += f"RTA of {runs.tier.name} rests on: {evidence_text(runs)}{line}"
+        notes = (_no_capacity_text(result, runs), _afterwards_text(result, runs))
+        text += "".join(f"{note}{line}" for note in notes if note)
     if result.interrupted:
         text += f"interrupted: only {result.runs} runs were simulated\n"
     return text.rstrip("\n") + "\n"

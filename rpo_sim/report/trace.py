@@ -10,7 +10,7 @@ from rpo_sim.model.run import Recovery
 from rpo_sim.results import Evidence
 from rpo_sim.units import format_duration
 
-_MEMBER = re.compile(r"(.*)/(\d+)( disk)?")
+_MEMBER = re.compile(r"(.*)/(\d+)((?: \w+)*)")
 
 
 def render_trace(plan: Plan, recovery: Recovery, run: int) -> str:
@@ -20,7 +20,7 @@ def render_trace(plan: Plan, recovery: Recovery, run: int) -> str:
     """
     names = job_names(plan)
     for job in recovery.jobs[len(names) :]:
-        names.append(f"{names[job.parent]} disk")
+        names.append(f"{names[job.parent]} {job.label}")
     alike: dict[tuple[float, float, str], list[str]] = {}
     order: dict[tuple[float, float, str], int] = {}
     for job in recovery.jobs:
@@ -89,6 +89,8 @@ def _outcomes(plan: Plan, recovery: Recovery, names: Sequence[str]) -> list[str]
 def _outcome(plan: Plan, recovery: Recovery, vm: int) -> str:
     at, step = recovery.recovered_at[vm], recovery.step[vm]
     if math.isinf(at):
-        return "never recovered"
+        return f"never recovered: {recovery.ending[vm].reason}"
     chosen = plan.path[step]
-    return f"recovered from {plan.copies[chosen.copy].name} by {chosen.method}, RTA {format_duration(at)}"
+    after = "".join(f", {kind} done {format_duration(ends[vm])}" for kind, ends in recovery.after.items())
+    how = f"recovered from {plan.copies[chosen.copy].name} by {chosen.method}"
+    return f"{how}, RTA {format_duration(at)}{after}"

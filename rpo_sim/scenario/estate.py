@@ -8,6 +8,7 @@ from rpo_sim import units
 from rpo_sim.errors import UnitError
 from rpo_sim.scenario.quantities import (
     Bytes,
+    BytesPerSecond,
     Name,
     Part,
     Positive,
@@ -16,6 +17,7 @@ from rpo_sim.scenario.quantities import (
     Seconds,
     or_text,
 )
+from rpo_sim.scenario.target import Amount
 
 
 class Location(Part):
@@ -74,7 +76,9 @@ class Need(Part):
 class Group(Part):
     """VMs that are alike: a count, disks, and how fast their data changes.
 
-    `change` maps a window to the unique bytes written within a window of that length.
+    `change` maps a window to the unique bytes written within a window of that length; `writes` is
+    the average rate of all writes, rewritten bytes included, as a journal holds them. `demand` is what one
+    VM takes at the recovery site: memory, cores, quota, licences.
     """
 
     name: Name
@@ -83,7 +87,9 @@ class Group(Part):
     application: Name | None = None
     disks: Annotated[tuple[Disk, ...], Field(min_length=1, max_length=256)]
     change: dict[str, Bytes] = Field(default_factory=dict)
+    writes: BytesPerSecond | None = None
     needs: tuple[Need, ...] = ()
+    demand: dict[Name, Amount] = Field(default_factory=dict)
 
     @property
     def used_bytes(self) -> int:

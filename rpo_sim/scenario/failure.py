@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from rpo_sim.scenario.hours import FailureHours
 from rpo_sim.scenario.inputs import Duration, HumanDuration
 from rpo_sim.scenario.quantities import Part
 
@@ -57,6 +58,7 @@ class Failure(Part):
     kind: Literal["loss"] | CorruptionKind = "loss"
     detect: HumanDuration | None = None
     declare: HumanDuration | None = None
+    time_of_day: FailureHours | None = None
 
     @property
     def scopes(self) -> tuple[Scope, ...]:

@@ -8,6 +8,7 @@ from rpo_sim.scenario.contention import StageContention
 from rpo_sim.scenario.inputs import Duration, HumanDuration, Probability, Times
 from rpo_sim.scenario.quantities import Bytes, Name, Part, Positive, PositiveSeconds, Reason, Retries, or_text
 from rpo_sim.scenario.shared import Slots
+from rpo_sim.scenario.target import Amount
 
 
 class PathStep(Part):
@@ -33,13 +34,10 @@ class Waves(Part):
     differs_because: Reason | None = None
 
 
-STAGES = (
-    "contain", "services", "fence", "promote", "prepare", "data", "attach", "network", "boot",
-    "application", "reconcile", "verify", "release",
-)  # fmt: skip
+AFTERWARDS = ("migrate", "failback", "reprotect", "cleanup")  # after the RTA, never in it
 StageKind = Literal[
     "contain", "services", "fence", "promote", "prepare", "data", "attach", "network", "boot",
-    "application", "reconcile", "verify", "release",
+    "application", "reconcile", "verify", "release", "migrate", "failback", "reprotect", "cleanup",
 ]  # fmt: skip
 Unit = Literal["incident", "wave", "group", "vm", "disk", "application"]
 
@@ -54,7 +52,7 @@ class Stage(Part):
     by: str | None = None
     duration: Duration | None = None
     times: Positive | Times | None = None
-    bytes: Literal["used", "capacity"] | Bytes | None = None
+    bytes: Literal["used", "capacity", "changed", "written"] | Bytes | None = None
     over: Name | None = None
     contention: StageContention | None = None
     slots: dict[Name, Slots] = Field(default_factory=dict)
@@ -76,7 +74,7 @@ class Stage(Part):
         if self.duration is None and self.over is None:
             raise ValueError("a stage needs a `duration`, or `bytes` moved `over` a link")
         if self.over is not None and self.bytes is None:
-            raise ValueError("`over` a link needs `bytes`: used, capacity or a size")
+            raise ValueError("`over` a link needs `bytes`: used, capacity, changed, written or a size")
         return self
 
     @model_validator(mode="after")
@@ -105,6 +103,11 @@ class Stage(Part):
         return self.name or self.stage
 
     @property
+    def afterwards(self) -> bool:
+        """Whether it comes after the recovery."""
+        return self.stage in AFTERWARDS
+
+    @property
     def human(self) -> bool:
         """Whether people do it."""
         return self.by == "people"
@@ -117,5 +120,6 @@ class Recovery(Part):
     choose: Literal["listed", "freshest-clean", "fastest-within-rpo"] = "listed"
     concurrency: Concurrency | None = None
     waves: Waves | None = None
+    target: dict[Name, Amount] = Field(default_factory=dict)
     repair: HumanDuration | None = None
     stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=100)]

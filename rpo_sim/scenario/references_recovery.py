@@ -13,6 +13,8 @@ from rpo_sim.scenario.schema import Scenario
 # The order of a recovery, by what a stage runs once per; incident stages lead or trail.
 _PHASE = {"incident": 0, "wave": 1, "group": 1, "vm": 2, "disk": 2, "application": 3}
 _TRAILING = 4
+_AFTER = 5
+_AFTERWARDS = {"vm": 5, "disk": 5, "application": 6, "incident": 7}
 
 
 def recovery_problems(scenario: Scenario, platform: str) -> Iterator[Problem]:
@@ -28,6 +30,7 @@ def recovery_problems(scenario: Scenario, platform: str) -> Iterator[Problem]:
     yield from _slot_order(platform, recovery)
     yield from rate_problems(recovery.repair, recovery_path(platform, "repair"))
     yield from _waves(scenario, platform, recovery)
+    yield from _target(scenario, platform, recovery)
 
 
 def _path(scenario: Scenario, platform: str, recovery: Recovery) -> Iterator[Problem]:
@@ -43,18 +46,30 @@ def _path(scenario: Scenario, platform: str, recovery: Recovery) -> Iterator[Pro
 
 
 def _order(platform: str, recovery: Recovery) -> Iterator[Problem]:
-    reached = 0
+    reached, before = 0, "a stage"
     for index, stage in enumerate(recovery.stages):
-        phase = _PHASE[stage.once_per]
+        path = stage_path(platform, index)
+        if stage.afterwards and stage.once_per in ("wave", "group"):
+            what = f"`{stage.stage}` comes after the recovery, once per vm, disk, application or incident"
+            yield Problem(path=path, what=what)
+            continue
+        phase = _AFTERWARDS[stage.once_per] if stage.afterwards else _PHASE[stage.once_per]
         if phase == 0 and reached > 0:
             phase = _TRAILING
-        if phase < reached:
+        if phase < reached and reached >= _AFTER:
+            what = f"`{stage.key}` stands after {before}, which is done afterwards; the order then is: vm or "
+            yield Problem(path=path, what=f"{what}disk, application, incident; move it up")
+        elif phase < reached:
             what = (
                 f"a stage once per {stage.once_per} comes too late; the order is: incident, then wave or "
                 "group, then vm or disk, then application, then incident again"
             )
-            yield Problem(path=stage_path(platform, index), what=what)
-        reached = max(reached, phase)
+            yield Problem(path=path, what=what)
+        if phase >= reached:
+            reached, before = phase, f"`{stage.key}`"
+    if all(stage.afterwards for stage in recovery.stages):
+        what = "all of them come after a recovery, and nothing recovers; add what does"
+        yield Problem(path=recovery_path(platform, "stages"), what=what)
 
 
 def _names(platform: str, recovery: Recovery) -> Iterator[Problem]:
@@ -62,7 +77,9 @@ def _names(platform: str, recovery: Recovery) -> Iterator[Problem]:
         index = max(i for i, stage in enumerate(recovery.stages) if stage.key == key)
         what = f"a second stage `{key}`: give it a `name` of its own"
         yield Problem(path=stage_path(platform, index), what=what)
-    of_vms = [stage.key for stage in recovery.stages if stage.once_per in ("vm", "disk")]
+    of_vms = [
+        stage.key for stage in recovery.stages if stage.once_per in ("vm", "disk") and not stage.afterwards
+    ]
     gates = {
         ("concurrency", "until"): recovery.concurrency.until if recovery.concurrency else None,
         ("waves", "barrier"): recovery.waves.barrier if recovery.waves else None,
@@ -135,6 +152,11 @@ def _transfer(scenario: Scenario, platform: str, index: int, stage: Stage) -> It
     if isinstance(stage.bytes, str) and stage.once_per not in ("vm", "disk"):
         what = f"`{stage.bytes}` is known of a VM or disk, not once per {stage.once_per}; write a size"
         yield Problem(path=stage_path(platform, index, "bytes"), what=what)
+    field = {"changed": "change", "written": "writes"}.get(str(stage.bytes))
+    lacking = [group.name for group in scenario.estate.groups if field and not getattr(group, field)]
+    if lacking:
+        what = f"`{stage.bytes}` needs `{field}` of every group; missing for {', '.join(lacking[:5])}"
+        yield Problem(path=stage_path(platform, index, "bytes"), what=what)
 
 
 def _contention(platform: str, index: int, stage: Stage) -> Iterator[Problem]:
@@ -150,6 +172,21 @@ def _contention(platform: str, index: int, stage: Stage) -> Iterator[Problem]:
     elif stage.contention.measured == "measured" and stage.duration.measured is None:
         what = "`measured` means the duration's own measurement, but that is assumed; name a measurement"
         yield Problem(path=path, what=what)
+
+
+def _target(scenario: Scenario, platform: str, recovery: Recovery) -> Iterator[Problem]:
+    """What is limited at the target is demanded by somebody, in the same unit."""
+    groups = scenario.estate.groups
+    for name, total in recovery.target.items():
+        path = recovery_path(platform, "target", name)
+        if not any(name in group.demand for group in groups):
+            what = f"no group demands `{name}`; add for example `demand: {{{name}: …}}` to a group"
+            yield Problem(path=path, what=what)
+        for index, group in enumerate(groups):
+            demand = group.demand.get(name)
+            if demand is not None and type(demand) is not type(total):
+                what = f"`{name}` is a size here and a count in a recovery's `target`, or the other way round"
+                yield Problem(path=("estate", "groups", index, "demand", name), what=what)
 
 
 def _waves(scenario: Scenario, platform: str, recovery: Recovery) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from rpo_sim.scenario.contention import LinkContention
+from rpo_sim.scenario.hours import DayAndNight, Shift, hands_by_time
 from rpo_sim.scenario.inputs import Duration
 from rpo_sim.scenario.quantities import (
     FASTEST_BYTES_PER_SECOND,
@@ -18,9 +19,22 @@ from rpo_sim.scenario.quantities import (
 
 
 class People(Part):
-    """Hands: at most so many human steps at once."""
+    """Hands: at most so many human steps at once; always, by day and night, or by shifts."""
 
-    operators: Positive
+    operators: Positive | DayAndNight | Annotated[tuple[Shift, ...], Field(min_length=1, max_length=100)]
+
+    @property
+    def hands(self) -> tuple[tuple[float, int], ...]:
+        """(second of the day, people from then on); empty where it is always the same."""
+        if isinstance(self.operators, int):
+            return ()
+        shifts = self.operators.shifts() if isinstance(self.operators, DayAndNight) else self.operators
+        return hands_by_time(shifts)
+
+    @property
+    def most(self) -> int:
+        """The most that are ever there."""
+        return self.operators if isinstance(self.operators, int) else max(n for _, n in self.hands)
 
 
 class Outages(Part):

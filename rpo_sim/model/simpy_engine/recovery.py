@@ -8,7 +8,7 @@ import simpy
 from rpo_sim.errors import ModelError
 from rpo_sim.model.journal import Job
 from rpo_sim.model.plan import Plan, StagePlan
-from rpo_sim.model.run import Recovery, RunInputs
+from rpo_sim.model.run import Ending, Recovery, RunInputs
 from rpo_sim.model.simpy_engine.gates import Gates
 from rpo_sim.model.simpy_engine.vms import Vms
 from rpo_sim.model.simpy_engine.work import Process, Work
@@ -64,7 +64,13 @@ class _Incident:
             confirmed_by=self.confirmed_by,
             declared_at=self.declared_at,
             jobs=self.jobs,
+            ending=[self._ending(vm) for vm in range(plan.n_vms)],
+            after=self.vms.after.ends(self.recovered_at),
         )
+
+    def _ending(self, vm: int) -> Ending:
+        unconfirmed = self.vms.ending[vm] is Ending.RECOVERED and self.recovered_at[vm] == math.inf
+        return Ending.UNCONFIRMED if unconfirmed else self.vms.ending[vm]
 
     def _lead(self) -> Process:
         """Detect, declare, and what is done once before the first wave."""
@@ -113,6 +119,7 @@ class _Incident:
             if ok:
                 self._confirm((vm for vm in vms if self.vms.step[vm] >= 0), job)
         self.gates.all_done.report(job.index, ok)
+        self.vms.after.application_is_back(application, job, self.recovered_at)
         return ok
 
     def _last(self) -> Process:
@@ -123,6 +130,7 @@ class _Incident:
             ok = yield from self.work.stages(job, self.plan.trailing, 0)
             recovered = [vm for vm, at in enumerate(self.recovered_at) if at < math.inf]
             self._confirm(recovered, job, math.inf if not ok else self.env.now)
+        self.vms.after.incident_is_over(job, self.recovered_at)
         return ok
 
     def _confirm(self, vms: Iterable[int], job: Job, at: float | None = None) -> None:

@@ -1,7 +1,9 @@
 """A VM's way through its recovery: its turn, those it needs, its points one after the other, its disks."""
 
 from rpo_sim.model.journal import Job
-from rpo_sim.model.plan import StagePlan
+from rpo_sim.model.plan import GroupPlan, StagePlan
+from rpo_sim.model.run import Ending
+from rpo_sim.model.simpy_engine.after import After
 from rpo_sim.model.simpy_engine.gates import Gates
 from rpo_sim.model.simpy_engine.work import Process, Work
 
@@ -15,6 +17,10 @@ class Vms:
         self.options = list(work.inputs.options)
         self.step = [-1] * n
         self.safe = [False] * n
+        self.ending = [Ending.FAILED] * n
+        self.after = After(self)
+        self.after = After(self)
+        self.free = [total for _, total in self.plan.target]
 
     def recover(self, vm: int, g: int) -> Process:
         """Wait for its turn and for those it needs, then try its recovery points one after the other.
@@ -25,13 +31,21 @@ class Vms:
         ok = yield from self.work.wait(job, self.gates.group_open[g], "its group's turn")
         if group.needs:
             ok = yield from self.work.wait(job, self.gates.ready.met[g].done, "needs " + self._needed(g))
-        if ok:
+        if not ok:
+            self.ending[vm] = Ending.NEEDS
+        elif self._takes_its_place(vm, group):
             ok = yield from self._along_the_path(job, g)
+            if not ok:
+                self.free = [free + taken for free, taken in zip(self.free, group.demand, strict=True)]
+        else:
+            ok = False
         self._is_safe(vm, g, ok)
+        self.after.vm_is_usable(vm, g, self.step[vm])
         if ok and group.needs:
             what = "needs " + self._needed(g) + " to be back"
             ok = yield from self.work.wait(job, self.gates.back.met[g].done, what)
-            self.step[vm] = self.step[vm] if ok else -1
+            if not ok:
+                self.step[vm], self.ending[vm] = -1, Ending.NEEDS
         self.gates.back.report(g, vm, ok)
         self.gates.application_up[group.application].report(vm, ok)
         return ok
@@ -44,24 +58,37 @@ class Vms:
             found.append(other.name if least == other.count else f"{least} of {other.name}")
         return ", ".join(found)
 
+    def _takes_its_place(self, vm: int, group: GroupPlan) -> bool:
+        """Take what the VM demands of the target, or nothing where any of it is short: first come."""
+        if not self.options[vm]:
+            self.ending[vm] = Ending.NO_POINT
+            return False
+        left = [free - demand for free, demand in zip(self.free, group.demand, strict=True)]
+        if any(each < 0 for each in left):
+            self.ending[vm] = Ending.NO_CAPACITY
+            return False
+        self.after = After(self)
+        self.free = left
+        return True
+
     def _along_the_path(self, job: Job, g: int) -> Process:
         for tried, step in enumerate(self.options[job.index]):
             if tried:
                 yield from self.work.repair(job)
             ok = yield from self._attempt(job, g, step)
             if ok:
-                self.step[job.index] = step
+                self.step[job.index], self.ending[job.index] = step, Ending.RECOVERED
                 return True
         return False
 
     def _attempt(self, job: Job, g: int, step: int) -> Process:
         """All VM stages of one step of the path; the job slot is held from the first through `until`."""
         program = self.plan.programs[step]
-        pool, ok = self.plan.job_pool, True
+        pool, ok, job.step = self.plan.job_pool, True, step
         if pool is not None:
             yield from self.work.acquire(job, pool)
         for stage in program.stages:
-            ok = yield from self._vm_stage(job, stage, g)
+            ok = yield from self.vm_stage(job, stage, g)
             if not ok:
                 break
             if stage.index == program.release_after and pool is not None:
@@ -80,16 +107,17 @@ class Vms:
             self.gates.ready.report(g, vm, ok)
             self.gates.wave_safe[self.plan.groups[g].wave].report(vm, ok)
 
-    def _vm_stage(self, job: Job, stage: StagePlan, g: int) -> Process:
+    def vm_stage(self, job: Job, stage: StagePlan, g: int) -> Process:
+        """A stage of a VM, or of all its disks at once."""
         if stage.unit == "vm":
-            ok: bool = yield from self.work.stage(job, stage, job.index, g)
+            ok: bool = yield from self.work.stage(job, stage, job.origin, g)
             return ok
         start, finished = self.env.now, list[tuple[int, bool]]()
-        group = self.plan.groups[g]
-        first = group.first_disk + (job.index - group.first) * group.disks
+        group, vm = self.plan.groups[g], job.origin
+        first = group.first_disk + (vm - group.first) * group.disks
         disks = []
         for d in range(group.disks):
-            disk = Job(index=len(self.jobs), rank=job.rank, parent=job.index)
+            disk = Job(index=len(self.jobs), rank=job.rank, parent=job.index, step=job.step, root=job.origin)
             self.jobs.append(disk)
             work = self._disk(disk, stage, first + d, group.first_kind + d, finished)
             disks.append(self.env.process(work))

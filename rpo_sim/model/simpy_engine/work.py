@@ -7,10 +7,12 @@ from typing import Any, cast
 
 import simpy
 
-from rpo_sim.model.journal import WAIT, Job, Segment
+from rpo_sim.model.journal import NEXT_SHIFT, WAIT, Job, Segment
 from rpo_sim.model.plan import Plan, StagePlan
 from rpo_sim.model.run import RunInputs
 from rpo_sim.model.simpy_engine.resources import Pipe, Slots, Tokens
+from rpo_sim.model.simpy_engine.shifts import SHIFT, ShiftSlots
+from rpo_sim.model.since_point import bytes_since
 from rpo_sim.results import Evidence
 
 Process = Generator[simpy.Event, Any, bool]
@@ -21,12 +23,16 @@ class Work:
 
     def __init__(self, env: simpy.Environment, plan: Plan, inputs: RunInputs) -> None:
         self.env, self.plan, self.inputs = env, plan, inputs
-        self.slots = [Slots(env, pool.capacity) for pool in plan.pools]
+        self.slots: list[Slots | ShiftSlots] = [
+            ShiftSlots(env, pool.shifts, inputs.time_of_day) if pool.shifts else Slots(env, pool.capacity)
+            for pool in plan.pools
+        ]
         self.pipes = [
             Pipe(env, link.bytes_per_second, inputs.link_totals(i)) for i, link in enumerate(plan.links)
         ]
         self.tokens = [Tokens(bucket.rate, bucket.burst) for bucket in plan.buckets]
         self.tries: defaultdict[tuple[int, int], int] = defaultdict(int)
+        self.slopes: dict[tuple[int, int], list[float]] = {}
         self.rows: dict[tuple[int, int], tuple[list[float], list[bool] | None]] = {}
 
     def stages(self, job: Job, stages: Iterable[StagePlan], member: int) -> Process:
@@ -59,13 +65,16 @@ class Work:
         number = self.tries[stage.index, member]
         self.tries[stage.index, member] += 1
         durations, successes = self._row(stage, number)
+        alone, bytes_ = durations[member], self._bytes(job, stage, kind)
+        if stage.duration_twice is not None:
+            alone = self._resized(stage, number, member, alone, bytes_ / (stage.bytes_[kind] or 1))
         ok = successes is None or successes[member]
-        if stage.link is None or durations[member] == math.inf:
-            seconds = min(durations[member], stage.timeout)
-            ok = ok and durations[member] <= stage.timeout
+        if stage.link is None or alone == math.inf:
+            seconds = min(alone, stage.timeout)
+            ok = ok and alone <= stage.timeout
             yield from self.spend(job, stage.key, stage.evidence, seconds)
         else:
-            in_time = yield from self._transfer(job, stage, kind, durations[member])
+            in_time = yield from self._transfer(job, stage, bytes_, alone)
             ok = ok and in_time
         for pool in stage.pools:
             self.slots[pool].release(job.index)
@@ -78,14 +87,30 @@ class Work:
             self.rows[key] = inputs.stage_seconds(stage, number), inputs.stage_succeeds(stage, number)
         return self.rows[key]
 
-    def _transfer(self, job: Job, stage: StagePlan, kind: int, alone_seconds: float) -> Process:
+    def _bytes(self, job: Job, stage: StagePlan, kind: int) -> float:
+        """Bytes that the stage moves: known beforehand, or those written since the point restored."""
+        if not stage.since_point:
+            return stage.bytes_[kind] if stage.bytes_ else 0
+        vm = job.origin
+        group = next(g for g in self.plan.groups if vm in g.vms)
+        return bytes_since(stage, group, kind, self.inputs.windows[job.step][vm])
+
+    def _resized(self, stage: StagePlan, number: int, member: int, alone: float, ratio: float) -> float:
+        """The duration at another size than all in use: a straight line through the two that were drawn."""
+        key = (stage.index, number)
+        if key not in self.slopes:
+            self.slopes[key] = self.inputs.stage_slopes(stage, number)
+        slope = self.slopes[key][member]
+        return max(alone + slope * (ratio - 1), 0.0) if alone < math.inf else alone
+
+    def _transfer(self, job: Job, stage: StagePlan, bytes_: float, alone_seconds: float) -> Process:
         """Move the stage's bytes, no faster than alone, than one stream may, and than the link allows.
 
         Where jobs only slow each other, what is moved is the time that the job takes when alone.
         """
         link = self.plan.links[stage.link or 0]
         pipe, start = self.pipes[stage.link or 0], self.env.now
-        bytes_ = alone_seconds if link.paced else stage.bytes_[kind] * stage.link_factor
+        bytes_ = alone_seconds if link.paced else bytes_ * stage.link_factor
         cap = min(link.per_stream, bytes_ / alone_seconds if alone_seconds > 0 else math.inf)
         ok = True
         if bytes_ > 0:
@@ -104,7 +129,7 @@ class Work:
             return True
         if plan.repair_pool is not None:
             yield from self.acquire(job, plan.repair_pool)
-        who = job.index if job.parent < 0 else job.parent
+        who = job.origin
         number = self.tries[-1, who]
         self.tries[-1, who] += 1
         seconds = self.inputs.repair_seconds(number)[who]
@@ -130,7 +155,10 @@ class Work:
         if request is not None:
             start = self.env.now
             by = yield request
-            self.note_wait(job, start, self.plan.pools[pool].name, by)
+            if by == SHIFT:
+                self._note(job, start, NEXT_SHIFT, Evidence.ASSUMED)
+            else:
+                self.note_wait(job, start, self.plan.pools[pool].name, by)
         return True
 
     def wait(self, job: Job, event: simpy.Event, what: str) -> Process:
