@@ -44,6 +44,7 @@ def labs() -> Iterator[Callable[[str], Lab]]:
             pytest.skip("the lab is not built")
         if backend not in running:
             running[backend] = Lab.up(folder / backend, backend, dies_with_us=True)
+        running[backend].repair()
         return running[backend]
 
     yield lab
@@ -82,6 +83,7 @@ def _of(lab: Lab, folder: Path) -> Cluster:
         snapshot_class=SNAPSHOT_CLASS,
         waiting_class=WAITING_CLASS,
         prometheus_url=lab.prometheus_url,
+        pods_run=False,
         running_lab=lab,
         folder=folder,
     )
@@ -111,6 +113,7 @@ def _named(folder: Path) -> Cluster | None:
         storage_class=immediate[0],
         snapshot_class=snapshot_classes[driver],
         waiting_class=waiting[0] if waiting else None,
+        pods_run=any(node["status"]["nodeInfo"]["kubeletVersion"] for node in api.items(f"{CORE}/nodes")),
         prometheus_url=os.environ.get("RPO_SIM_TEST_PROMETHEUS"),
         running_lab=None,
         folder=folder,
@@ -130,8 +133,7 @@ def _in_own_namespace(cluster: Cluster) -> Iterator[Cluster]:
         # Claims before the snapshots that they come from: else the snapshots wait out a back-off.
         for kind in ("pods", "persistentvolumeclaims", "volumesnapshots"):
             _delete_all(cluster, kind)
-        api.delete(f"{CORE}/namespaces/{cluster.namespace}")
-        api.wait_gone(f"{CORE}/namespaces/{cluster.namespace}", seconds=120)
+        api.delete(f"{CORE}/namespaces/{cluster.namespace}")  # empty, so it goes by itself; that takes 5 s
 
 
 def _delete_all(cluster: Cluster, kind: str) -> None:
