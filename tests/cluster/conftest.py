@@ -1,7 +1,7 @@
 """The cluster of this folder's tests: a lab that the first of them starts, or one that is named.
 
-All of them run in one worker, one after the other: they stop, break and time one cluster, and would see each
-other's load.
+All of them run in one worker, one after the other (the scheduler in tests/conftest.py sees to it): they stop,
+break and time one cluster, and would see each other's load.
 """
 
 import os
@@ -20,15 +20,7 @@ from tests.cluster.lab.lab import Lab
 from tests.cluster.lab.objects import SNAPSHOT_CLASS, SNAPSHOT_CLASSES, STORAGE_CLASS, WAITING_CLASS
 
 NAMED = "RPO_SIM_TEST_KUBECONFIG"
-HERE = Path(__file__).parent
 _DEFAULT = "storageclass.kubernetes.io/is-default-class"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the cluster's tests in one worker."""
-    for item in items:
-        if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.xdist_group("cluster"))
 
 
 @pytest.fixture(scope="session")
