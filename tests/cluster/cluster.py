@@ -23,6 +23,7 @@ class Cluster:
     storage_class, snapshot_class : a pair that can be snapshotted
     waiting_class : a storage class that binds at the first consumer, if there is one
     prometheus_url : where metrics of the sidecars are, if that is known
+    pods_run : whether pods run, and not only get a node
     running_lab : the lab, unless the cluster is somebody's
     folder : where files of this test may be written
     """
@@ -33,6 +34,7 @@ class Cluster:
     snapshot_class: str
     waiting_class: str | None
     prometheus_url: str | None
+    pods_run: bool
     running_lab: Lab | None
     folder: Path
 
@@ -55,11 +57,6 @@ class Cluster:
     def can_stop_components(self) -> bool:
         """Whether a test may stop, pause and start parts of the cluster."""
         return self.running_lab is not None
-
-    @property
-    def pods_run(self) -> bool:
-        """Whether pods run, and not only get a node."""
-        return self.running_lab is None
 
     @property
     def lab(self) -> Lab:

@@ -1,7 +1,7 @@
 """The cluster of this folder's tests: a lab that the first of them starts, or one that is named.
 
-All of them run in one worker, one after the other: they stop, break and time one cluster, and would see each
-other's load.
+All of them run in one worker, one after the other (the scheduler in tests/conftest.py sees to it): they stop,
+break and time one cluster, and would see each other's load.
 """
 
 import os
@@ -20,15 +20,7 @@ from tests.cluster.lab.lab import Lab
 from tests.cluster.lab.objects import SNAPSHOT_CLASS, SNAPSHOT_CLASSES, STORAGE_CLASS, WAITING_CLASS
 
 NAMED = "RPO_SIM_TEST_KUBECONFIG"
-HERE = Path(__file__).parent
 _DEFAULT = "storageclass.kubernetes.io/is-default-class"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the cluster's tests in one worker."""
-    for item in items:
-        if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.xdist_group("cluster"))
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +36,7 @@ def labs() -> Iterator[Callable[[str], Lab]]:
             pytest.skip("the lab is not built")
         if backend not in running:
             running[backend] = Lab.up(folder / backend, backend, dies_with_us=True)
+        running[backend].repair()
         return running[backend]
 
     yield lab
@@ -82,6 +75,7 @@ def _of(lab: Lab, folder: Path) -> Cluster:
         snapshot_class=SNAPSHOT_CLASS,
         waiting_class=WAITING_CLASS,
         prometheus_url=lab.prometheus_url,
+        pods_run=False,
         running_lab=lab,
         folder=folder,
     )
@@ -111,6 +105,7 @@ def _named(folder: Path) -> Cluster | None:
         storage_class=immediate[0],
         snapshot_class=snapshot_classes[driver],
         waiting_class=waiting[0] if waiting else None,
+        pods_run=any(node["status"]["nodeInfo"]["kubeletVersion"] for node in api.items(f"{CORE}/nodes")),
         prometheus_url=os.environ.get("RPO_SIM_TEST_PROMETHEUS"),
         running_lab=None,
         folder=folder,
@@ -130,8 +125,7 @@ def _in_own_namespace(cluster: Cluster) -> Iterator[Cluster]:
         # Claims before the snapshots that they come from: else the snapshots wait out a back-off.
         for kind in ("pods", "persistentvolumeclaims", "volumesnapshots"):
             _delete_all(cluster, kind)
-        api.delete(f"{CORE}/namespaces/{cluster.namespace}")
-        api.wait_gone(f"{CORE}/namespaces/{cluster.namespace}", seconds=120)
+        api.delete(f"{CORE}/namespaces/{cluster.namespace}")  # empty, so it goes by itself; that takes 5 s
 
 
 def _delete_all(cluster: Cluster, kind: str) -> None:

@@ -88,6 +88,8 @@ def build() -> Path:
             return folder
         if trouble := _go_trouble():
             raise LabError(f"the programs of the lab are not built, and {trouble}")
+        for remains in folder.parent.glob("unfinished-*"):  # of a build that was killed; we hold the lock
+            shutil.rmtree(remains)
         print(
             "building the programs of the lab: some 12 minutes on two cores, once",
             file=sys.stderr,

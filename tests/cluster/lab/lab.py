@@ -149,6 +149,11 @@ class Lab:
         for name in components:
             processes.send(self._running[name], signal.SIGCONT)
 
+    def repair(self) -> None:
+        """Resume and start whatever a test that failed left paused, stopped or dead."""
+        self.resume(*self._running)
+        self.start(*(name for name, state in self.status().items() if state != "running"))
+
     def compact_etcd(self) -> int:
         """Forget all history up to now, as etcd does every few minutes; watches that lag get 410 Gone."""
         revision = int(self._etcd("range", {"key": "AA=="})["header"]["revision"])

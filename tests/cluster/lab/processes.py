@@ -1,5 +1,6 @@
 """Start and end programs, and never end a stranger: a process is known by its id and the time it began."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -73,7 +74,10 @@ def start(command: Sequence[str], folder: Path, log: Path, *, dies_with_us: bool
 
 
 def end(identity: Identity, how: int = signal.SIGTERM, grace_seconds: float = GRACE_SECONDS) -> None:
-    """End a process and wait until it is gone; one that does not heed the signal is killed."""
+    """End a process and wait until it is gone; one that does not heed the signal is killed.
+
+    What it started and left behind in its process group is killed too.
+    """
     for signal_number in (how, signal.SIGKILL):
         if not send(identity, signal_number):
             return
@@ -81,6 +85,8 @@ def end(identity: Identity, how: int = signal.SIGTERM, grace_seconds: float = GR
         deadline = time.monotonic() + grace_seconds
         while time.monotonic() < deadline:
             if not identity.alive:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(identity.pid, signal.SIGKILL)
                 return
             time.sleep(0.02)
     raise LabError(f"process {identity.pid} does not end, not even by SIGKILL: it waits for its disk")
