@@ -20,7 +20,13 @@ def odd_classes(cluster: Cluster) -> Iterator[tuple[str, str]]:
     """A storage class whose driver takes no snapshots, and a snapshot class whose driver has no volumes."""
     storage, snapshot = f"{cluster.namespace}-plain", f"{cluster.namespace}-lost"
     storage_class = {"metadata": {"name": storage}, "provisioner": "plain.example"}
-    snapshot_class = {"metadata": {"name": snapshot}, "driver": "lost.example", "deletionPolicy": "Delete"}
+    snapshot_class = {
+        "apiVersion": "snapshot.storage.k8s.io/v1",
+        "kind": "VolumeSnapshotClass",
+        "metadata": {"name": snapshot},
+        "driver": "lost.example",
+        "deletionPolicy": "Delete",
+    }
     cluster.api.create(f"{STORAGE}/storageclasses", storage_class)
     cluster.api.create(SNAPSHOT_CLASSES, snapshot_class)
     yield storage, snapshot
