@@ -50,7 +50,7 @@ class PrometheusSettings(BaseModel):
         description="Longest wait for one answer. What is too much for one is asked for in shorter pieces.",
     )
     platform: str = Field(
-        default="openshift-virtualization", min_length=1, description="Platform of the observations."
+        default="kubernetes", min_length=1, description="Platform that the observations are kept under."
     )
     cluster: str = Field(
         default="",

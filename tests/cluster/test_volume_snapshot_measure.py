@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
+from rpo_probes.volume_snapshot import VolumeSnapshotProbe
 
 from rpo_sim.probe import Probe
 from rpo_sim.probe_contract import ProbeContract
@@ -16,7 +17,6 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.lab.api import CORE
 from tests.cluster.snapshots import (
     ALLOW,
-    VolumeSnapshotProbe,
     check,
     finished,
     hand_made_kubelet,
@@ -39,7 +39,9 @@ def place(cluster: Cluster) -> Iterator[Cluster]:
 
 def test_the_main_job_from_measurement_to_verdict(place: Cluster, tmp_path: Path) -> None:
     state = tmp_path / "state"
-    chosen = settings(place, "measure", any_namespace=False, sizes=("64Ki", "4Mi"), enough=9)
+    chosen = settings(
+        place, "measure", any_namespace=False, sizes=("64Ki", "4Mi"), concurrency=(1, 3), enough=8
+    )
     measured = finished(state, *options(chosen), "-o", "json")
     assert measured.returncode == 0, measured.stderr
     rows = json.loads(measured.stdout)["rows"]
@@ -59,9 +61,11 @@ def test_the_main_job_from_measurement_to_verdict(place: Cluster, tmp_path: Path
     assert simulated.returncode == 0, simulated.stderr
     judged = finished(state, "verdict", *words)
     assert judged.returncode in (3, 4), judged.stderr  # the incident rests on assumptions: never a clear pass
-    for text in (simulated.stdout, judged.stdout):
-        assert "restore.bound = restore.bound on kubernetes" in text, "the measured restore is an input"
-        assert "snapshot.ready = snapshot.ready on kubernetes" in text
+    assert "restore.bound = restore.bound on kubernetes" in simulated.stdout, (
+        "the measured restore is an input"
+    )
+    assert "snapshot.ready = snapshot.ready on kubernetes" in simulated.stdout
+    assert json.loads(judged.stdout)["rows"][0]["rta_extrapolated_share"] > 0
 
 
 def with_bytes(folder: Path) -> Path:
@@ -85,14 +89,6 @@ def test_durations_agree_with_the_audit_log(place: Cluster, tmp_path: Path) -> N
     assert len(timed) >= 52
     assert {uid_of(one) for one in timed} <= truth.keys()
     near = [abs(one.lower_seconds - truth[uid_of(one)]) <= 0.05 + 0.01 * truth[uid_of(one)] for one in timed]
-    print(sorted(round(one.lower_seconds - truth[uid_of(one)], 3) for one in timed))
-    print(
-        [
-            (one.operation, one.labels["burst"], round(one.lower_seconds, 3), round(truth[uid_of(one)], 3))
-            for one, ok in zip(timed, near)
-            if not ok
-        ]
-    )
     assert sum(near) >= 0.99 * len(near), sorted(one.lower_seconds - truth[uid_of(one)] for one in timed)
     for one in timed:
         low, high = (float(text[:-1]) for text in one.labels["server_stamps"].split(".."))

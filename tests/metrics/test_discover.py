@@ -11,8 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from rpo_sim.cli.app import app
+from tests.metrics.exporter import Exporter, Histogram
 from tests.metrics.server import PrometheusServer, binary, free_port
-from tests.metrics.world import NAME, World
+from tests.metrics.world import LABELS, NAME, World
 
 HOUR = 3600
 
@@ -48,6 +49,17 @@ def test_from_discover_to_a_profile(server: PrometheusServer, tmp_path: Path) ->
     (entry,) = json.loads(profile.read_text(encoding="utf-8"))["entries"]
     assert (entry["operation"], entry["stage"]) == ("snapshot", "ready")
     assert entry["backend"] == "hostpath.csi.k8s.io"
+
+
+def test_one_that_was_started_just_now(prometheus: PrometheusServer, exporter: Exporter) -> None:
+    """Its few seconds of data are found among the 15 days that are looked at."""
+    histogram = Histogram(NAME, (1, 2), LABELS)
+    exporter.page = histogram.text
+    exporter.step()
+    found = CliRunner().invoke(
+        app, ["discover", "--probe", "prometheus", "--url", prometheus.url, "-o", "json"]
+    )
+    assert NAME in {row["what"] for row in json.loads(found.stdout)["rows"]}
 
 
 def test_one_that_scraped_nothing(tmp_path: Path) -> None:

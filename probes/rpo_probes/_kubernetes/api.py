@@ -78,6 +78,23 @@ class Page:
     first: bool
 
 
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """One request; `what` it asks in words, `on_send` called just before it leaves."""
+
+    method: str
+    path: str
+    what: str
+    query: Mapping[str, object] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    answer_seconds: float = _ANSWER_SECONDS
+    on_send: Callable[[], None] = _nothing
+
+
 @dataclass(slots=True)
 class Api:
     """A connection to one cluster; may be used from several threads.
@@ -127,11 +144,12 @@ class Api:
     def touch(self) -> None:
         """Ask for next to nothing: afterwards a connection is open, and the clocks are compared."""
         with contextlib.suppress(ProbeError):
-            self._call("GET", "/version", "get the version")
+            self._call(_Request(method="GET", path="/version", what="get the version"))
 
     def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object:
         """One object."""
-        return self._call("GET", resource.path(namespace, name), f"get {resource.plural} {name}")
+        what = f"get {resource.plural} {name}"
+        return self._call(_Request(method="GET", path=resource.path(namespace, name), what=what))
 
     def create(
         self,
@@ -147,7 +165,8 @@ class Api:
         """
         what = f"create {resource.plural}" + (f" in {namespace}" if namespace else "")
         try:
-            return self._call("POST", resource.path(namespace), what, body=body, on_send=on_send)
+            path = resource.path(namespace)
+            return self._call(_Request(method="POST", path=path, what=what, body=body, on_send=on_send))
         except Conflict:
             meta = body["metadata"]
             found = self.get(resource, meta["name"], namespace)
@@ -158,10 +177,9 @@ class Api:
     def delete(self, resource: Resource, namespace: str | None, name: str, uid: str) -> None:
         """Delete the object with this uid; no harm if it is gone."""
         body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        what, path = f"delete {resource.plural} {name}", resource.path(namespace, name)
         with contextlib.suppress(NotFound, Conflict):  # gone, or another one under the same name
-            self._call(
-                "DELETE", resource.path(namespace, name), f"delete {resource.plural} {name}", body=body
-            )
+            self._call(_Request(method="DELETE", path=path, what=what, body=body))
 
     def pages(
         self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = "",
@@ -173,7 +191,8 @@ class Api:
         while True:
             query = {"limit": limit, "continue": token, "labelSelector": labels, "fieldSelector": fields}
             try:
-                answer = self._call("GET", resource.path(namespace), what, query=query)
+                path = resource.path(namespace)
+                answer = self._call(_Request(method="GET", path=path, what=what, query=query))
             except Expired:
                 if first:
                     raise
@@ -205,18 +224,15 @@ class Api:
     ) -> Any:
         """An open answer to a watch; the caller reads its lines and closes it."""
         what = f"watch {resource.plural}" + (f" in {namespace}" if namespace else "")
-        return self._send("GET", resource.path(namespace), what, {**query, "watch": "true"}, None, idle)
+        query, path = {**query, "watch": "true"}, resource.path(namespace)
+        return self._send(_Request(method="GET", path=path, what=what, query=query, answer_seconds=idle))
 
-    def _call(
-        self, method: str, path: str, what: str, *,
-        query: Mapping[str, object] | None = None, body: Mapping[str, Any] | None = None,
-    ) -> Object:  # fmt: skip
+    def _call(self, request: _Request) -> Object:
         """An answer as an object; while the server cannot be reached, again and again for a while."""
         deadline = time.monotonic() + self.patience_seconds
         while True:
             try:
-                answer = self._send(method, path, what, query or {}, body, _ANSWER_SECONDS, on_send)
-                return self._read(answer, what)
+                return self._read(self._send(request), request.what)
             except Unreachable:
                 if self.cancelled() or time.monotonic() >= deadline:
                     raise
@@ -235,35 +251,29 @@ class Api:
             raise Unreachable(f"{self.server} answered {what} with something that is no JSON") from error
         return found if isinstance(found, dict) else {}
 
-    def _send(
-        self, method: str, path: str, what: str, query: Mapping[str, object],
-        body: Mapping[str, Any] | None, answer_seconds: float,
-    ) -> Any:  # fmt: skip
+    def _send(self, request: _Request) -> Any:
         """A successful answer, unread; refused credentials are read anew, for tokens are rotated in place."""
         try:
-            return self._send_once(method, path, what, query, body, answer_seconds, on_send)
+            return self._send_once(request)
         except Unauthorized:
             self._client = self.load()
-            return self._send_once(method, path, what, query, body, answer_seconds, on_send)
+            return self._send_once(request)
 
-    def _send_once(
-        self, method: str, path: str, what: str, query: Mapping[str, object],
-        body: Mapping[str, Any] | None, answer_seconds: float,
-    ) -> Any:  # fmt: skip
+    def _send_once(self, request: _Request) -> Any:
         import urllib3
         from kubernetes.client.exceptions import ApiException
 
         client = self.client
-        stated = urlencode({name: value for name, value in query.items() if value not in ("", None)})
-        address = f"{path}?{stated}" if stated else path
+        stated = urlencode({name: value for name, value in request.query.items() if value not in ("", None)})
+        address = self.server + request.path + (f"?{stated}" if stated else "")
         headers = {"Accept": "application/json", "Content-Type": "application/json", **client.default_headers}
         headers |= {way["key"]: way["value"] for way in client.configuration.auth_settings().values()}
-        timeout, address = (_CONNECT_SECONDS, answer_seconds), self.server + address
-        on_send()
+        timeout = (_CONNECT_SECONDS, request.answer_seconds)
+        request.on_send()
         sent = time.monotonic()
         try:
             answer = client.rest_client.request(
-                method, address, headers=headers, body=body, _request_timeout=timeout
+                request.method, address, headers=headers, body=request.body, _request_timeout=timeout
             ).response
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise unreachable(self.server, _innermost(error)) from error
@@ -273,7 +283,7 @@ class Api:
             ) from error
         self._learn_time(answer.headers.get("Date"), sent)
         if not 200 <= answer.status <= 299:
-            raise self._refused(answer, what)
+            raise self._refused(answer, request.what)
         return answer
 
     def _refused(self, answer: Any, what: str) -> ProbeError:

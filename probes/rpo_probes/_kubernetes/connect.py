@@ -82,7 +82,9 @@ def _from_file(paths: str, context: str | None) -> Any:
     _tune(settings)
     try:
         # Never written back: refreshed tokens are the business of whoever owns the file.
-        config.load_kube_config(paths, context, client_configuration=settings, persist_config=False)
+        config.load_kube_config(  # type: ignore[no-untyped-call]
+            paths, context, client_configuration=settings, persist_config=False
+        )
     except (config.ConfigException, OSError, TypeError, ValueError, yaml.YAMLError) as error:
         raise _explained(paths, context, error) from error
     return client.ApiClient(settings)
@@ -94,7 +96,7 @@ def _in_cluster() -> Any:
     settings = client.Configuration()
     _tune(settings)
     try:
-        config.load_incluster_config(settings)
+        config.load_incluster_config(settings)  # type: ignore[no-untyped-call]
     except (config.ConfigException, OSError) as error:
         raise ProbeDenied(
             f"the account of this pod cannot be used ({error}): let the pod mount its service account's token"
@@ -112,7 +114,7 @@ def _cluster_name(paths: str, context: str | None) -> str:
     from kubernetes import config
 
     try:
-        contexts, current = config.list_kube_config_contexts(paths)
+        contexts, current = config.list_kube_config_contexts(paths)  # type: ignore[no-untyped-call]
     except (config.ConfigException, OSError, TypeError, ValueError, yaml.YAMLError) as error:
         raise _explained(paths, context, error) from error
     named = {item["name"]: item for item in contexts}

@@ -9,7 +9,7 @@ from rpo_probes._metrics.table import Metric
 from rpo_probes._prometheus.connection import Connection
 
 _STEPS = 500  # of the first look for the oldest sample
-_FINEST_SECONDS = 15.0
+_FINEST_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,14 +65,12 @@ def survey(connection: Connection, table: Mapping[str, Metric], start: float, en
 
 def oldest_sample(connection: Connection, start: float, end: float) -> float:
     """About when the oldest sample between two moments is from, never too early; inf if there is none."""
-    oldest, span = math.inf, end - start
-    at = end
+    oldest, at, span = math.inf, end, end - start
     while True:
         step = max(span / _STEPS, _FINEST_SECONDS)
         query = f"min(min_over_time(timestamp(up)[{math.ceil(span)}s:{math.ceil(step)}s]))"
         answer = connection.instant(query, at=at)
-        values = [value for series in answer for _, value in series.points]
-        oldest = min([oldest, *values])
-        if not math.isfinite(oldest) or step <= _FINEST_SECONDS:
+        oldest = min([oldest, *(value for series in answer for _, value in series.points)])
+        if step <= _FINEST_SECONDS:
             return oldest
-        at, span = oldest, step
+        at, span = min(oldest, end), step  # what is younger than a step may have fallen between two
