@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from rpo_sim.cli.progress import progress_bar
+from rpo_sim.cli.progress import run_progress
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -115,7 +115,7 @@ def predictions(
     made: list[Prediction] = []
     for platform in platforms:
         try:
-            with progress_bar() as bar:
+            with run_progress() as bar:
                 prediction = predict(
                     loaded,
                     platform,
