@@ -5,6 +5,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 from rpo_sim.distributions.profile import Profile
+from rpo_sim.model.checkpoint import Checkpoint
 from rpo_sim.model.compile import compile_plan
 from rpo_sim.model.experiment import DEFAULT_RUNS, simulate
 from rpo_sim.results import Evidence, ResultSet
@@ -55,6 +56,7 @@ def predict(
     runs: int = DEFAULT_RUNS,
     vary: bool = True,
     executor: Executor | None = None,
+    checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
 ) -> Prediction:
     """Simulate a scenario on a platform, with its assumptions as stated and (``vary``) halved and doubled.
@@ -82,7 +84,9 @@ def predict(
                 progress(what, before * of + runs_done, len(plans) * of)
 
         try:
-            result = simulate(plan, seed=seed, runs=runs, executor=executor, progress=told)
+            result = simulate(
+                plan, seed=seed, runs=runs, executor=executor, checkpoint=checkpoint, progress=told
+            )
         except KeyboardInterrupt:  # before the first block of a variation: the base is still worth having
             if not results:
                 raise

@@ -106,6 +106,27 @@ WorkersOption = Annotated[
         show_default=False,
     ),
 ]
+ExecutorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--executor",
+        metavar="dask://HOST:PORT",
+        help="Simulate on the Dask cluster of this scheduler instead of in processes here: the same bytes of "
+        "output. Needs pip install 'rpo-sim[dask]', and rpo-sim on its workers.",
+        show_default=False,
+    ),
+]
+CheckpointOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoint",
+        metavar="FILE",
+        help="Keep finished runs in this file, and take from it what an interrupted command with the same "
+        "inputs and seed has finished: the same bytes of output as in one go. More --runs than before go on "
+        "from there. It grows to the size of the results; delete it when it has served.",
+        show_default=False,
+    ),
+]
 
 
 def selection(

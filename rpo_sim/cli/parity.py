@@ -6,6 +6,8 @@ import typer
 
 from rpo_sim.cli.options import (
     BindOption,
+    CheckpointOption,
+    ExecutorOption,
     OutputOption,
     PlatformsOption,
     ProfileOption,
@@ -35,6 +37,8 @@ def parity(
     runs: RunsOption = 2000,
     seed: SeedOption = 1,
     workers: WorkersOption = 0,
+    executor: ExecutorOption = None,
+    checkpoint: CheckpointOption = None,
     gate: Annotated[
         bool,
         typer.Option(
@@ -65,6 +69,7 @@ def parity(
     from rpo_sim.analysis.verdict import exit_code
     from rpo_sim.cli.predicting import (
         interrupted,
+        kept_in,
         note_interruption,
         predictions,
         read_binds,
@@ -79,7 +84,7 @@ def parity(
     measured = read_profile(profile)
     binds = read_binds(bind, every, measured)
     made: list[Prediction] = []
-    with worker_pool(workers, runs) as executor:
+    with kept_in(checkpoint) as kept, worker_pool(workers, runs, executor) as where:
         for loaded in every:
             made += predictions(
                 loaded,
@@ -89,7 +94,8 @@ def parity(
                 seed=seed,
                 runs=runs,
                 vary=False,
-                executor=executor,
+                executor=where,
+                checkpoint=kept,
             )
             if interrupted(made):
                 break

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from rpo_sim.cli.progress import progress_bar
+from rpo_sim.cli.progress import run_progress
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from rpo_sim.analysis.prediction import Prediction
     from rpo_sim.distributions.profile import Profile
+    from rpo_sim.model.checkpoint import Checkpoint
     from rpo_sim.scenario.load import LoadedScenario
     from rpo_sim.scenario.schema import Bind
 
@@ -65,13 +66,35 @@ def read_profile(path: Path | None) -> "Profile | None":
 
 
 @contextmanager
-def worker_pool(workers: int, runs: int) -> "Iterator[Executor | None]":
-    """Processes to simulate in: as many as asked for (0: one per processor), none for little work."""
+def worker_pool(workers: int, runs: int, address: str | None = None) -> "Iterator[Executor | None]":
+    """Where to simulate: on a cluster, or in as many processes as asked for (0: one per processor)."""
     from rpo_sim.model.block import RUNS_PER_BLOCK
     from rpo_sim.model.workers import pool
 
-    with pool(min(workers or os.cpu_count() or 1, runs // RUNS_PER_BLOCK)) as processes:
-        yield processes
+    if address is None:
+        with pool(min(workers or os.cpu_count() or 1, runs // RUNS_PER_BLOCK)) as executor:
+            yield executor
+        return
+    from rpo_sim.model.cluster import cluster
+
+    if workers:
+        raise typer.BadParameter(
+            "the cluster has its own workers; leave out --workers", param_hint="--executor"
+        )
+    with cluster(address) as executor:
+        yield executor
+
+
+@contextmanager
+def kept_in(path: Path | None) -> "Iterator[Checkpoint | None]":
+    """The checkpoint file, if one was named."""
+    if path is None:
+        yield None
+        return
+    from rpo_sim.model.checkpoint import open_checkpoint
+
+    with open_checkpoint(path) as checkpoint:
+        yield checkpoint
 
 
 def predictions(
@@ -84,6 +107,7 @@ def predictions(
     runs: int,
     vary: bool,
     executor: "Executor | None",
+    checkpoint: "Checkpoint | None" = None,
 ) -> "list[Prediction]":
     """A prediction per platform; after Ctrl-C those that were finished, and the one that was begun."""
     from rpo_sim.analysis.prediction import predict
@@ -91,7 +115,7 @@ def predictions(
     made: list[Prediction] = []
     for platform in platforms:
         try:
-            with progress_bar() as bar:
+            with run_progress() as bar:
                 prediction = predict(
                     loaded,
                     platform,
@@ -101,6 +125,7 @@ def predictions(
                     runs=runs,
                     vary=vary,
                     executor=executor,
+                    checkpoint=checkpoint,
                     progress=lambda what, done, of: bar(done, of, what),
                 )
         except KeyboardInterrupt:

@@ -7,6 +7,8 @@ import typer
 
 from rpo_sim.cli.options import (
     BindOption,
+    CheckpointOption,
+    ExecutorOption,
     OutputOption,
     PlatformsOption,
     ProfileOption,
@@ -35,6 +37,8 @@ def simulate(
     runs: RunsOption = 2000,
     seed: SeedOption = 1,
     workers: WorkersOption = 0,
+    executor: ExecutorOption = None,
+    checkpoint: CheckpointOption = None,
     vary: Annotated[
         bool,
         typer.Option(
@@ -72,6 +76,7 @@ def simulate(
     """
     from rpo_sim.cli.predicting import (
         chosen_platforms,
+        kept_in,
         note_interruption,
         predictions,
         read_binds,
@@ -92,7 +97,7 @@ def simulate(
         return
     if out is not None:
         check_writable(out)
-    with worker_pool(workers, runs) as executor:
+    with kept_in(checkpoint) as kept, worker_pool(workers, runs, executor) as where:
         made = predictions(
             loaded,
             platforms,
@@ -101,7 +106,8 @@ def simulate(
             seed=seed,
             runs=runs,
             vary=vary,
-            executor=executor,
+            executor=where,
+            checkpoint=kept,
         )
     typer.echo(render_predictions([prediction.base for prediction in made], output), nl=False)
     if out is not None:

@@ -7,6 +7,8 @@ import typer
 
 from rpo_sim.cli.options import (
     BindOption,
+    CheckpointOption,
+    ExecutorOption,
     OutputOption,
     PlatformsOption,
     ProfileOption,
@@ -42,6 +44,8 @@ def verdict(
     runs: RunsOption = 2000,
     seed: SeedOption = 1,
     workers: WorkersOption = 0,
+    executor: ExecutorOption = None,
+    checkpoint: CheckpointOption = None,
     output: OutputOption = "table",
 ) -> None:
     """Judge a scenario: predicted by simulation, demonstrated by drills, the worse of both as the headline.
@@ -76,10 +80,10 @@ def verdict(
 
     drills = _drills(store)
     if scenario.endswith(".json"):
-        _refuse_options(context, "profile", "bind", "runs", "seed", "workers")
+        _refuse_options(context, "profile", "bind", "runs", "seed", "workers", "executor", "checkpoint")
         made = _saved(scenario, platform)
     else:
-        made = _predict(scenario, platform, profile, bind, runs, seed, workers)
+        made = _predict(scenario, platform, profile, bind, runs, seed, workers, executor, checkpoint)
     verdicts = [judged for prediction in made for judged in judge(prediction, drills)]
     typer.echo(render_verdicts(verdicts, output), nl=False)
     note_interruption(made)
@@ -119,15 +123,24 @@ def _predict(
     runs: int,
     seed: int,
     workers: int,
+    executor: str | None,
+    checkpoint: Path | None,
 ) -> "list[Prediction]":
-    from rpo_sim.cli.predicting import chosen_platforms, predictions, read_binds, read_profile, worker_pool
+    from rpo_sim.cli.predicting import (
+        chosen_platforms,
+        kept_in,
+        predictions,
+        read_binds,
+        read_profile,
+        worker_pool,
+    )
     from rpo_sim.scenario.load import load_scenario
 
     loaded = load_scenario(scenario)
     platforms = chosen_platforms(loaded, platform)
     measured = read_profile(profile)
     binds = read_binds(bind, [loaded], measured)
-    with worker_pool(workers, runs) as executor:
+    with kept_in(checkpoint) as kept, worker_pool(workers, runs, executor) as where:
         return predictions(
             loaded,
             platforms,
@@ -136,7 +149,8 @@ def _predict(
             seed=seed,
             runs=runs,
             vary=True,
-            executor=executor,
+            executor=where,
+            checkpoint=kept,
         )
 
 

@@ -12,6 +12,7 @@ from rpo_sim.distributions.base import FloatArray
 from rpo_sim.errors import ModelError
 from rpo_sim.model import simpy_engine
 from rpo_sim.model.block import RUNS_PER_BLOCK, BlockDraws
+from rpo_sim.model.checkpoint import Checkpoint
 from rpo_sim.model.draws import Draws
 from rpo_sim.model.journal import NEXT_SHIFT, critical_path
 from rpo_sim.model.plan import Chance, Input, Plan
@@ -189,6 +190,7 @@ def simulate(
     executor: Executor | None = None,
     progress: Progress | None = None,
     digests: dict[str, str] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> ResultSet:
     """Simulate many runs.
 
@@ -206,6 +208,8 @@ def simulate(
     progress : callable (runs done, runs in all), optional
     digests : mapping, optional
         Digests of the files that went in, to be kept with the result.
+    checkpoint : Checkpoint, optional
+        Where finished blocks are kept, and taken from if they are there (see `open_checkpoint`).
 
     Returns
     -------
@@ -215,7 +219,7 @@ def simulate(
     Raises
     ------
     ModelError
-        If the plan cannot be run, or workers are lost over and over.
+        If the plan cannot be run, workers are lost over and over, or the checkpoint is of other inputs.
     KeyboardInterrupt
         If it was interrupted before its first block.
     """
@@ -225,7 +229,7 @@ def simulate(
     done: list[BlockResult] = []
     interrupted = False
     try:
-        for result in _blocks(plan, seed, blocks, executor):
+        for result in _blocks(plan, seed, range(blocks), executor, checkpoint):
             done.append(result)
             if progress is not None:
                 progress(len(done) * RUNS_PER_BLOCK, blocks * RUNS_PER_BLOCK)
@@ -236,11 +240,24 @@ def simulate(
     return _result_set(plan, seed, done, interrupted, digests or {})
 
 
-def _blocks(plan: Plan, seed: int, blocks: int, executor: Executor | None) -> Iterator[BlockResult]:
-    calls = ((plan, seed, block) for block in range(blocks))
+def _blocks(
+    plan: Plan, seed: int, blocks: range, executor: Executor | None, checkpoint: Checkpoint | None
+) -> Iterator[BlockResult]:
+    """The blocks in order, those that are kept first."""
+    if checkpoint is not None:
+        experiment, kept = checkpoint.experiment(plan, seed), 0
+        for arrays in checkpoint.kept(experiment, len(blocks)):
+            kept += 1
+            yield BlockResult(**arrays)
+        for block, result in enumerate(_blocks(plan, seed, blocks[kept:], executor, None), start=kept):
+            checkpoint.keep(experiment, block, {f.name: getattr(result, f.name) for f in fields(result)})
+            yield result
+        return
+    calls = ((plan, seed, block) for block in blocks)
     if executor is None:
-        return itertools.starmap(run_block, calls)
-    return in_order(executor, run_block, calls, in_flight=_in_flight(plan))
+        yield from itertools.starmap(run_block, calls)
+    else:
+        yield from in_order(executor, run_block, calls, in_flight=_in_flight(plan))
 
 
 def _in_flight(plan: Plan) -> int:

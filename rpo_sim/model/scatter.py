@@ -70,9 +70,7 @@ def _submitted(
     try:
         return executor.submit(_attempt, attempt, function, call)
     except BrokenExecutor as error:
-        raise ModelError(
-            f"the executor has lost a worker and takes no more work ({error}): try again with a fresh one"
-        ) from error
+        raise ModelError(f"the executor takes no more work ({error}): try again with a fresh one") from error
 
 
 def _attempt(number: int, function: Callable[..., T], call: tuple[Any, ...]) -> T:  # noqa: ARG001

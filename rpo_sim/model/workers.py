@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
@@ -87,7 +88,8 @@ class Processes(ThreadPoolExecutor):
 
 def _block_interrupts() -> None:
     """Ctrl-C is the main thread's to handle; what a thread starts inherits that, from its first moment."""
-    if hasattr(signal, "pthread_sigmask"):
+    if os.name == "posix":
+        resource_tracker.ensure_running()  # which unblocks them at its first start
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 

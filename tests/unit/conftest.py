@@ -176,7 +176,7 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunCommand:
     def run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
         words = [str(argument) for argument in arguments]
         if words[0] in ("simulate", "parity") or (words[0] == "verdict" and not words[1].endswith(".json")):
-            words += [] if "--workers" in words else ["--workers", "1"]
+            words += [] if {"--workers", "--executor"} & set(words) else ["--workers", "1"]
         ran = CliRunner().invoke(app, words)
         if ran.exception is not None and not isinstance(ran.exception, SystemExit):
             raise ran.exception

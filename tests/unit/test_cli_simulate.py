@@ -61,6 +61,14 @@ def test_nobody_sees_a_progress_bar_in_a_pipe(rpo_sim: Run, tiny: Path) -> None:
     assert "\x1b" not in ran.stdout
 
 
+def test_a_log_gets_a_line_now_and_then(quick: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rpo_sim.cli.progress.LINE_EVERY_SECONDS", 0.0)
+    lines = quick("simulate", tiny, "--platform", "alike", "--runs", "100").stderr.splitlines()
+    assert len(lines) == 3
+    for line, done in zip(lines, (25, 50, 75), strict=True):
+        assert re.fullmatch(rf"tiny on alike: {done} of 100 runs, [\d,.]+/s, \d+\w+ left", line)
+
+
 @pytest.mark.parametrize("columns", [80, 120])
 def test_a_terminal_shows_progress_and_then_tables_that_fit(
     in_terminal: Callable[..., str], columns: int
@@ -68,6 +76,7 @@ def test_a_terminal_shows_progress_and_then_tables_that_fit(
     shown = in_terminal("simulate", "single-vm-restore", "--runs", "200", columns=columns)
     assert "━" in shown
     assert "single-vm-restore on vmware" in shown
+    assert re.search(r"\d/s", shown)
     page = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.split("predicted from")[-1]).replace("\r", "")
     assert max(map(len, page.splitlines())) <= columns
     assert "silver RTA" in page

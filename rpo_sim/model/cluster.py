@@ -1,0 +1,99 @@
+"""A Dask cluster as an executor: blocks on many machines, by a scheduler that is there already."""
+
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+
+import rpo_sim
+from rpo_sim.errors import ModelError
+
+T = TypeVar("T")
+
+SCHEME = "dask://"
+TIMEOUT_SECONDS = 5
+
+
+@contextmanager
+def cluster(address: str) -> Iterator[Executor]:
+    """An executor of the Dask cluster whose scheduler is at ``dask://HOST:PORT``.
+
+    Raises
+    ------
+    ModelError
+        If Dask is not installed, no scheduler answers, it has no workers, or one of them would compute
+        something else: other versions of this package or of numpy.
+    """
+    try:
+        import distributed
+    except ImportError as error:
+        raise ModelError(f"{address}: Dask is not installed: pip install 'rpo-sim[dask]'") from error
+    where = _reached(address)
+    try:
+        client = distributed.Client(f"tcp://{where}", timeout=TIMEOUT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{address}: what answers there is no Dask scheduler ({error})") from error
+    with client:
+        _check_workers(address, client)
+        yield _Cluster(client)
+
+
+class _Cluster(Executor):
+    """Dask's own executor, which would wait for ever once its scheduler is gone."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._inner = client.get_executor(pure=False)
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> "Future[T]":
+        if self._client.status not in ("running", "connecting"):
+            raise BrokenExecutor("the connection to its scheduler is lost")
+        future: Future[T] = self._inner.submit(fn, *args, **kwargs)
+        return future
+
+
+def _reached(address: str) -> str:
+    """HOST:PORT, once something there has answered as a scheduler does."""
+    where = address.removeprefix(SCHEME)
+    host, _, port = where.rpartition(":")
+    if not (host and port.isdecimal() and address.startswith(SCHEME)):
+        raise ModelError(f"executor {address!r}: write {SCHEME}HOST:PORT, the address of a Dask scheduler")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=TIMEOUT_SECONDS) as connection:
+            if not connection.recv(1):  # a scheduler speaks first; the client would wait for it for ever
+                raise ConnectionError("it hangs up")
+    except (OSError, OverflowError) as error:
+        raise ModelError(
+            f"{address}: no Dask scheduler answers ({error}); is the address right, does it run (dask "
+            "scheduler), and is its port open from here?"
+        ) from error
+    return where
+
+
+def _check_workers(address: str, client: Any) -> None:
+    try:
+        client.wait_for_workers(1, timeout=TIMEOUT_SECONDS)
+    except TimeoutError as error:
+        where = address.removeprefix(SCHEME)
+        raise ModelError(
+            f"{address}: the scheduler has no workers; start some: dask worker tcp://{where}"
+        ) from error
+    ours = versions()
+    for worker, theirs in client.run(versions, on_error="return").items():
+        if isinstance(theirs, Exception):
+            raise ModelError(
+                f"{address}: worker {worker} cannot run rpo-sim ({theirs}): install it there too"
+            )
+        if theirs != ours:
+            raise ModelError(
+                f"{address}: worker {worker} has {theirs}, this machine {ours}: results would depend on "
+                "where they were computed; install the same versions"
+            )
+
+
+def versions() -> str:
+    """Of what decides the numbers."""
+    return f"rpo-sim {rpo_sim.__version__} with numpy {np.__version__}"
