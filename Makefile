@@ -8,19 +8,23 @@ READY := $(VENV)/.ready
 DEV_READY := $(VENV)/.dev-ready
 CODE := rpo_sim probes tests benchmarks
 WORKERS ?= 2
+LAB := $(BIN)/python -m tests.cluster.lab
+LAB_FLAGS ?=
 PYTEST_FLAGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint types unit docs bench lock format clean
+.PHONY: help demo test lint types unit docs bench lock format clean test-cluster lab-build lab-up lab-down
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 demo: $(READY) ## measure this machine, then predict five recovery scenarios on two platforms
 	@$(BIN)/rpo-sim demo
 
-test: lint types unit ## all checks: lint, types and every test
+test: lint types $(DEV_READY) ## all checks: lint, types and every test
+	@$(LAB) build --if-possible >/dev/null
+	@$(MAKE) --no-print-directory unit
 
 lint: $(DEV_READY) ## style, format and import contracts
 	$(BIN)/ruff check $(CODE)
@@ -32,6 +36,18 @@ types: $(DEV_READY) ## mypy, strict
 
 unit: $(DEV_READY) ## the tests alone; PYTEST_FLAGS="-k store" chooses some, WORKERS=0 runs them in this process
 	$(BIN)/pytest -n $(WORKERS) $(PYTEST_FLAGS)
+
+test-cluster: $(if $(RPO_SIM_TEST_KUBECONFIG),$(DEV_READY),lab-build) ## the tests on a cluster: a lab, or the one that RPO_SIM_TEST_KUBECONFIG names
+	$(BIN)/pytest -n 0 tests/cluster $(PYTEST_FLAGS)
+
+lab-build: $(DEV_READY) ## build the programs of the lab, some 12 minutes, once; needs Go and Prometheus
+	@$(LAB) build >/dev/null
+
+lab-up: lab-build ## start a real control plane on this machine; LAB_FLAGS="--backend a --state DIR"
+	@$(LAB) up $(LAB_FLAGS)
+
+lab-down: $(DEV_READY) ## end it and remove its state
+	@$(LAB) down $(LAB_FLAGS)
 
 docs: $(DEV_READY) ## run what README, docs and notebooks show
 	$(BIN)/pytest -n $(WORKERS) tests/docs $(PYTEST_FLAGS)

@@ -16,6 +16,9 @@ HOW_TO_RUN = {
     "mount": "run `make test` as root on a machine you can spare, or in a privileged container",
     "mkfs.xfs": "install xfsprogs",
     "memory cannot be dropped": "let TMPDIR point to a disk instead of a tmpfs",
+    "the lab is not built": "make lab-build (some 12 minutes, once)",
+    "the lab cannot run here": "install what is named, then make lab-build (some 12 minutes, once)",
+    "needs the lab": "unset RPO_SIM_TEST_KUBECONFIG",
     "could not import": "install what the lock file names: make clean, then make test",
 }
 
