@@ -49,8 +49,17 @@ class Measured:
 class MassBench:
     """Source volumes on one backend, and bursts of snapshots of them and restores from those."""
 
-    def __init__(self, backend: str, kubeconfig: Path, data_folder: Path) -> None:
+    def __init__(
+        self,
+        backend: str,
+        kubeconfig: Path,
+        data_folder: Path,
+        *,
+        namespace: str = NAMESPACE,
+        settle_seconds: float = SETTLE_SECONDS,
+    ) -> None:
         self.backend, self._data = backend, data_folder
+        self._namespace, self._settle = namespace, settle_seconds
         self.api: Api = connect(Target(kubeconfig=kubeconfig))
         self._arrivals: queue.Queue[tuple[Any, Change | ProbeError]] = queue.Queue()
         self._seen: dict[tuple[str, str], tuple[Object, float]] = {}
@@ -58,16 +67,19 @@ class MassBench:
         self._sources: dict[int, list[str]] = {}
         self._snapshots: dict[int, list[str]] = {}
         self._number = int(time.time())
-        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
         with contextlib.suppress(Conflict):
             self.api.create(NAMESPACES, None, body)
         self._followers = [
-            Follower(Watch(self.api, kind, None if kind is VOLUMES else NAMESPACE), kind, self._arrivals)
+            Follower(Watch(self.api, kind, None if kind is VOLUMES else namespace), kind, self._arrivals)
             for kind in (SNAPSHOTS, CLAIMS, VOLUMES)
         ]
+        self._synced = threading.Semaphore(0)
         for follower in self._followers:
             follower.start()
         threading.Thread(target=self._read, daemon=True).start()
+        for _ in self._followers:
+            self._synced.acquire()
 
     def close(self) -> None:
         """End the watches."""
@@ -80,6 +92,8 @@ class MassBench:
             kind, change = self._arrivals.get()
             if isinstance(change, ProbeError):
                 raise change
+            if change.kind == "synced":
+                self._synced.release()
             if change.kind == "seen":
                 key = (kind.plural, str(change.object["metadata"]["name"]))
                 self._seen[key] = (change.object, change.at)
@@ -96,10 +110,13 @@ class MassBench:
 
     def sources(self, size_bytes: int, n: int) -> list[str]:
         """At least ``n`` bound volumes with so much noise in each."""
-        have = self._sources.setdefault(size_bytes, [])
+        if size_bytes not in self._sources:  # those that an earlier, interrupted run filled
+            before = [name for plural, name in self._done if plural == CLAIMS.plural]
+            self._sources[size_bytes] = [name for name in before if name.startswith(f"source-{size_bytes}-")]
+        have = self._sources[size_bytes]
         names = [f"source-{size_bytes}-{self._next()}" for _ in range(n - len(have))]
         for name in names:
-            self.api.create(CLAIMS, NAMESPACE, _claim(name, None))
+            self.api.create(CLAIMS, self._namespace, _claim(name, None))
         self._await(CLAIMS, names)
         for name in names:
             volume = str(self._seen[CLAIMS.plural, name][0]["spec"]["volumeName"])
@@ -139,14 +156,14 @@ class MassBench:
         size_bytes: int,
         repetition: int,
     ) -> Measured:
-        time.sleep(SETTLE_SECONDS)
+        time.sleep(self._settle)
         before, at, load = server_counts(self.api), time.time(), os.getloadavg()[0]
         barrier, sent = threading.Barrier(len(names)), dict[str, float]()
 
         def create(name: str, body: Object) -> None:
             barrier.wait()
             sent[name] = time.monotonic()
-            self.api.create(kind, NAMESPACE, body)
+            self.api.create(kind, self._namespace, body)
 
         with ThreadPoolExecutor(len(names)) as pool:
             list(pool.map(create, names, bodies))

@@ -27,7 +27,7 @@ import numpy as np
 from benchmarks.burst import burst_text
 from benchmarks.mass_bench import MassBench, Measured
 from rpo_sim.distributions.fit import fit
-from rpo_sim.distributions.mechanism import PUBLISHED_LIMITS
+from rpo_sim.distributions.mechanism import PUBLISHED_LIMITS, KnownLimit
 from rpo_sim.distributions.mechanism_chain import figures
 from rpo_sim.distributions.mechanism_words import binding_text
 from rpo_sim.distributions.profile import Profile, dump_profile
@@ -156,7 +156,7 @@ def predict(path: Path, backends: Iterable[str]) -> None:
 
 def frozen(rows: list[Document], backend: str) -> Document:
     """The prediction for one backend with the digest of what it was made from and of itself."""
-    profile = fit(observations(rows), limits=LIMITS)
+    profile = fit(observations(rows), limits=_counted(rows))
     cells = [
         {
             "operation": operation,
@@ -175,6 +175,15 @@ def frozen(rows: list[Document], backend: str) -> Document:
     }
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     return {"frozen_at": datetime.now(UTC).isoformat(), "sha256": digest, **content}
+
+
+def _counted(rows: list[Document]) -> list[KnownLimit]:
+    """No client made more requests per operation than all of them together, as the API server counted."""
+    most = {
+        operation: max(sum(row["requests"].values()) for row in rows if row["operation"] == operation)
+        for operation in STAGES
+    }
+    return [replace(limit, most_tokens=most[limit.operation or "restore"]) for limit in LIMITS]
 
 
 def _predicted(profile: Profile, backend: str, operation: str, size: int, n: int) -> dict[str, float]:
