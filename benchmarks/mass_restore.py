@@ -4,12 +4,14 @@
     python -m benchmarks.mass_restore predict
     python -m benchmarks.mass_restore verify  --backend A --kubeconfig FILE --data FOLDER
     python -m benchmarks.mass_restore report
+    python -m benchmarks.mass_restore forget  --backend A --above 3
 
 `collect` measures singles and sweeps up to 12 at 1 and 20 MB. `predict` fits a mechanism to each operation
 on each backend, simulates 24 and 48 at once by scenario, plan and engine, and freezes the result with a
 digest; it refuses to do so once `verify` has begun on that backend. `verify` then does them. All goes into
-mass_restore.json, step by step: what is there is not measured again. FOLDER is where the lab's driver keeps
-its volumes.
+mass_restore.json, step by step: what is there is not measured again, unless `forget` drops what was disturbed
+by other work (a load average above that); a burst that was predicted stays. FOLDER is where the lab's driver
+keeps its volumes.
 """
 
 import argparse
@@ -39,10 +41,11 @@ from rpo_sim.scenario.schema import Bind
 
 FILE = Path(__file__).parent / "mass_restore.json"
 SIZES, TRAINING, LARGE = (1_000_000, 20_000_000), (2, 4, 8, 12), (24, 48)
-SINGLES, REPETITIONS, RUNS = 8, 2, 100
+SINGLES, REPETITIONS, RUNS = 6, 2, 100
 STAGES = {"snapshot": "ready", "restore": "bound"}
 FIGURES = ("p50", "p95", "makespan")
 AIM = 0.1
+_CELL = ("backend", "size_bytes", "n", "repetition")
 # Of the lab's two backends: A has what the programs do when nobody sets a limit, B was told others.
 _SIDECARS = tuple(limit for limit in PUBLISHED_LIMITS if limit.name != "kube-controller-manager")
 LIMITS = (
@@ -108,8 +111,25 @@ def _line(row: Measured) -> str:
 
 
 def _is_there(rows: list[Document], backend: str, size: int, n: int, repetition: int) -> bool:
-    key = (backend, size, n, repetition)
-    return any((row["backend"], row["size_bytes"], row["n"], row["repetition"]) == key for row in rows)
+    return any(tuple(row[key] for key in _CELL) == (backend, size, n, repetition) for row in rows)
+
+
+def forget(path: Path, backend: str, above: float, megabytes: int | None) -> None:
+    """Drop disturbed training bursts, to measure them again; not once a prediction rests on them."""
+    document = load(path)
+    if backend in document["predicted"]:
+        sys.exit(f"error: the prediction for {backend} rests on these bursts")
+    disturbed = [
+        row
+        for row in document["training"]
+        if row["backend"] == backend and row["load"] > above
+        if megabytes is None or row["size_bytes"] == megabytes * 10**6
+    ]
+    again = {tuple(row[key] for key in _CELL) for row in disturbed}
+    document["training"] = [
+        row for row in document["training"] if tuple(row[key] for key in _CELL) not in again
+    ]
+    save(document, path)
 
 
 # Predicting
@@ -241,15 +261,19 @@ def table(rows: list[Document]) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """One step of the experiment."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("step", choices=("collect", "predict", "verify", "report"))
+    parser.add_argument("step", choices=("collect", "predict", "verify", "report", "forget"))
     parser.add_argument("--backend", choices=("A", "B"), default="A")
     parser.add_argument("--kubeconfig", type=Path)
     parser.add_argument("--data", type=Path, help="the folder where the lab's driver keeps its volumes")
     parser.add_argument("--file", type=Path, default=FILE)
+    parser.add_argument("--above", type=float, default=3.0, help="forget: the load from which on")
+    parser.add_argument("--mb", type=int, help="forget: only this size")
     parser.add_argument("--subset", action="store_true", help="few bursts, and 24 at once only: some minutes")
     chosen = parser.parse_args(arguments)
     if chosen.step == "predict":
         predict(chosen.file, ("A", "B"))
+    elif chosen.step == "forget":
+        forget(chosen.file, chosen.backend, chosen.above, chosen.mb)
     elif chosen.step == "report":
         print(table(compared(load(chosen.file))))
     else:

@@ -1,8 +1,8 @@
 """What an operation costs in requests: counters of the API server and of its clients, before and after.
 
 A client limit counts requests, so requests per operation are its tokens. A controller that exposes
-``rest_client_requests_total`` tells its own; the API server's ``apiserver_request_total`` tells everyone's, by
-resource and verb but not by whom. Watches, and reads from a cache, cost nothing.
+``rest_client_requests_total`` tells its own; the API server's ``apiserver_request_total`` tells those of all,
+by resource and verb but not by whom. Watches, and reads from a cache, cost nothing.
 """
 
 import re
