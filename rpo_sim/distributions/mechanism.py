@@ -33,7 +33,9 @@ class KnownLimit:
     source : {"published default", "given"}
         A published default is an assumption about this cluster until someone has looked.
     tokens : float or None
-        Requests per operation, where they were counted; else estimated.
+        Requests per operation, where its own were counted; else estimated.
+    most_tokens : float or None
+        Requests per operation by all clients together, where only those were counted: it costs no more.
     backend, operation : str or None
         Where it applies; None: everywhere.
     """
@@ -43,6 +45,7 @@ class KnownLimit:
     burst: float
     source: Source = "published default"
     tokens: float | None = None
+    most_tokens: float | None = None
     backend: str | None = None
     operation: str | None = None
 
@@ -123,7 +126,7 @@ class Binding:
 class Candidate:
     """A chain that was tried.
 
-    ``error`` is the root mean square relative error of p50, p95 and makespan over all sweeps;
+    ``error`` is the root mean square relative error of p50, p95 and makespan over all sweeps, by operations;
     ``held_out_error`` the same at the largest concurrency when that was left out of the fit; None where
     fewer than three concurrencies were measured.
     """

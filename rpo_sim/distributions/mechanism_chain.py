@@ -14,6 +14,7 @@ from rpo_sim.distributions.mechanism_sweeps import Burst, Sweeps
 _MOST_SINGLES = 12  # of a size: their spacing matters, their number does not
 _SCALE = 0.05  # relative: beyond it a residual counts less (soft L1)
 _LEAST_SECONDS = 1e-6
+_COUNTING = 1.05  # counts and estimates may differ by so much
 _LEAST_TOKENS, _MOST_TOKENS = 1.0, 60.0  # who takes part asks at least once before the driver and once after
 LATENCY, SERVICE, PER_BYTE, LOW_LOAD = range(4)  # the first entries of a vector; then (head, tail) per limit
 
@@ -98,13 +99,14 @@ class ChainFit:
         ]
         return np.concatenate([*rows, np.array(singles)])
 
-    def errors(self, targets: Targets) -> FloatArray:
-        """Relative errors of p50, p95 and makespan of each burst, shape (bursts, 3)."""
-        rows = []
-        for burst in targets.bursts:
-            predicted = self.predicted(burst, targets.unit_bytes)
-            rows.append(figures(predicted) / figures(burst.durations) - 1)
-        return np.array(rows)
+    def error(self, targets: Targets) -> float:
+        """Root mean square relative error of p50, p95 and makespan; bursts weigh by their members."""
+        rows = [
+            figures(self.predicted(burst, targets.unit_bytes)) / figures(burst.durations) - 1
+            for burst in targets.bursts
+        ]
+        squares = np.mean(np.square(rows), axis=1)
+        return float(np.sqrt(np.average(squares, weights=[burst.n for burst in targets.bursts])))
 
 
 def _weight(n: int) -> float:
@@ -114,6 +116,14 @@ def _weight(n: int) -> float:
 
 def _head(limit: KnownLimit, head: float, tail: float) -> float:
     return head if limit.tokens is None else max(limit.tokens - tail, 0.0)
+
+
+def costs_too_much(fit: ChainFit) -> bool:
+    """Whether a limit would need more requests per operation than all clients made."""
+    return any(
+        limit.most_tokens is not None and passed.head + passed.tail > _COUNTING * limit.most_tokens
+        for limit, passed in zip(fit.limits, fit.chain().passes, strict=True)
+    )
 
 
 def figures(seconds: FloatArray) -> FloatArray:
@@ -185,11 +195,10 @@ def _bounds(limits: Sequence[KnownLimit], targets: Targets) -> tuple[FloatArray,
     high = [longest, longest, longest, 3.0]
     free = [1.0, 1.0, float(len(sizes) > 1), float(bool(limits))]
     for limit in limits:
-        most = (
-            _MOST_TOKENS if limit.tokens is None else max(limit.tokens - _LEAST_TOKENS, 1.1 * _LEAST_TOKENS)
-        )
+        most = limit.tokens or limit.most_tokens or _MOST_TOKENS
+        each = max(most - _LEAST_TOKENS, 1.1 * _LEAST_TOKENS)
         low += [_LEAST_TOKENS, _LEAST_TOKENS]
-        high += [_MOST_TOKENS, most]
+        high += [each, each]
         free += [float(limit.tokens is None), 1.0]
     return np.array(low), np.array(high), np.array(free)
 

@@ -23,6 +23,7 @@ from rpo_sim.distributions.mechanism_chain import (
     SERVICE,
     ChainFit,
     Targets,
+    costs_too_much,
     fit_chain,
 )
 from rpo_sim.distributions.mechanism_levels import all_seen, low_load_tokens, tokens_by_level
@@ -70,7 +71,9 @@ def fit_mechanism(
     targets = Targets.of(sweeps)
     fits = [_best_servers(chain, targets) for chain in _chains(known)]
     candidates = [_candidate(fit, sweeps, targets) for fit in fits]
-    shown = [i for i, fit in enumerate(fits) if all_seen(fit, targets)]  # others explain nothing
+    shown = [
+        i for i, fit in enumerate(fits) if all_seen(fit, targets) and not costs_too_much(fit)
+    ]  # others explain nothing
     chosen = min(shown, key=lambda i: _loss(candidates[i]))
     candidates[chosen] = replace(candidates[chosen], chosen=True)
     best = fits[chosen]
@@ -102,7 +105,7 @@ def _chains(known: Sequence[KnownLimit]) -> Iterator[tuple[KnownLimit, ...]]:
 def _best_servers(chain: Sequence[KnownLimit], targets: Targets) -> ChainFit:
     """One server, unless more of them explain clearly more."""
     best = one = fit_chain(chain, 1, targets)
-    if _error(one, targets) < _GOOD:
+    if one.error(targets) < _GOOD:
         return one
     for servers in MORE_SERVERS:
         start = one.theta.copy()
@@ -110,10 +113,6 @@ def _best_servers(chain: Sequence[KnownLimit], targets: Targets) -> ChainFit:
         other = fit_chain(chain, servers, targets, start=start)
         best = other if other.cost < _CLEARLY * best.cost else best
     return best
-
-
-def _error(fit: ChainFit, targets: Targets) -> float:
-    return float(np.sqrt(np.mean(fit.errors(targets) ** 2)))
 
 
 def _candidate(fit: ChainFit, sweeps: Sweeps, targets: Targets) -> Candidate:
@@ -124,9 +123,9 @@ def _candidate(fit: ChainFit, sweeps: Sweeps, targets: Targets) -> Candidate:
         fewer = fit_chain(fit.limits, fit.servers, before)
         largest = tuple(burst for burst in targets.bursts if burst.n == sweeps.levels[-1])
         # the vector counts bytes in units of the targets that it was fitted to
-        held_out = _error(fewer, Targets(bursts=largest, singles=(), unit_bytes=before.unit_bytes))
+        held_out = fewer.error(Targets(bursts=largest, singles=(), unit_bytes=before.unit_bytes))
     names = tuple(limit.name for limit in fit.limits)
-    return Candidate(limits=names, servers=fit.servers, error=_error(fit, targets), held_out_error=held_out)
+    return Candidate(limits=names, servers=fit.servers, error=fit.error(targets), held_out_error=held_out)
 
 
 def _loss(candidate: Candidate) -> float:

@@ -219,6 +219,10 @@ class Api:
             items |= {item["metadata"]["uid"]: item for item in page.items}
         return list(items.values())
 
+    def text(self, path: str, what: str) -> str:
+        """An answer that is not JSON, such as a page of metrics."""
+        return str(self._send("GET", path, what, {}, None, _ANSWER_SECONDS).read(), "utf-8")
+
     def stream(
         self, resource: Resource, namespace: str | None, query: Mapping[str, object], idle: float
     ) -> Any:
