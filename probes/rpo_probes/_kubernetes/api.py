@@ -221,7 +221,7 @@ class Api:
 
     def text(self, path: str, what: str) -> str:
         """An answer that is not JSON, such as a page of metrics."""
-        return str(self._send("GET", path, what, {}, None, _ANSWER_SECONDS).read(), "utf-8")
+        return str(self._send(_Request(method="GET", path=path, what=what)).read(), "utf-8")
 
     def stream(
         self, resource: Resource, namespace: str | None, query: Mapping[str, object], idle: float
