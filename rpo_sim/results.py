@@ -8,7 +8,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +67,20 @@ class InputNote:
     restores: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorstCase:
+    """The greatest data loss that the windows of a copy allow; of the best on the path if it has no name.
+
+    ``lag_seconds`` is the age of a point when it becomes usable: the least loss. ``seconds`` is inf where
+    nothing bounds the loss, ``because`` then says what.
+    """
+
+    copy: str
+    lag_seconds: float
+    seconds: float
+    because: str
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TierRuns:
     """What the runs gave for one tier; every array has one entry (or row) per run, float seconds.
@@ -83,6 +97,10 @@ class TierRuns:
         The RTA by `Evidence` along its critical path; sums to ``rta`` where that is finite.
     activities : ndarray, shape (runs, activities)
         The same RTA by what was done.
+    worst_cases : tuple of WorstCase
+        One per copy, then that of the best on the path.
+    copy_rpa : ndarray, shape (runs, copies)
+        What the RPA would be from each copy alone; inf where it has no usable point for a VM.
     """
 
     tier: Tier
@@ -93,6 +111,8 @@ class TierRuns:
     rta_from_declaration: FloatArray
     evidence: FloatArray
     activities: FloatArray
+    worst_cases: tuple[WorstCase, ...] = ()
+    copy_rpa: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
 
     @property
     def judged_rta(self) -> FloatArray:
@@ -315,6 +335,8 @@ def _result(item: dict[str, Any]) -> ResultSet:
         TierRuns(
             tier=TypeAdapter(Tier).validate_python(row["tier"]),
             vms=int(row["vms"]),
+            worst_cases=tuple(_worst_case(case) for case in row.get("worst_cases", ())),
+            copy_rpa=_array(row.get("copy_rpa", ())).reshape(-1, len(row.get("worst_cases", ("",))) - 1),
             **{name: _array(row[name]) for name in _TIER_ARRAYS},
         )
         for row in item["tiers"]
@@ -329,6 +351,11 @@ def _result(item: dict[str, Any]) -> ResultSet:
     groups = tuple((name, count) for name, count in item["groups"])
     rest = {"tiers": tiers, "inputs": inputs, "groups": groups, "activities": tuple(item["activities"])}
     return ResultSet(**{**item, **plain, **rest, **arrays})
+
+
+def _worst_case(case: dict[str, Any]) -> WorstCase:
+    numbers = {name: float(case[name]) for name in ("lag_seconds", "seconds")}
+    return WorstCase(copy=str(case["copy"]), because=str(case["because"]), **numbers)
 
 
 _TIER_ARRAYS = ("rpa", "rpa_best", "rta", "rta_from_declaration", "evidence", "activities")

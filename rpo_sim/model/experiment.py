@@ -16,6 +16,7 @@ from rpo_sim.model.plan import Chance, Input, Plan
 from rpo_sim.model.protection import Incident, recovery_points, strike
 from rpo_sim.model.run import Recovery, RunInputs
 from rpo_sim.model.workers import Workers
+from rpo_sim.model.worst_case import worst_cases
 from rpo_sim.results import InputNote, ResultSet, TierRuns
 
 LEAST_BLOCKS = 80
@@ -26,7 +27,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BlockResult:
-    """The arrays of one block; rows are runs. ``evidence`` and ``activities`` are per tier."""
+    """The arrays of one block; rows are runs. ``evidence``, ``activities``, ``copy_rpa`` are per tier."""
 
     age: FloatArray
     vm_rpa: FloatArray
@@ -35,6 +36,7 @@ class BlockResult:
     declared_at: FloatArray | float
     evidence: FloatArray
     activities: FloatArray
+    copy_rpa: FloatArray
 
 
 def activity_names(plan: Plan) -> tuple[str, ...]:
@@ -111,7 +113,14 @@ def _run(plan: Plan, draws: BlockDraws, incident: Incident, newest: FloatArray, 
         declared_at=recovery.declared_at,
         evidence=evidence,
         activities=activities,
+        copy_rpa=_copy_rpa(plan, failed_at - newest[:, row]),
     )
+
+
+def _copy_rpa(plan: Plan, rpa: FloatArray) -> FloatArray:
+    """The RPA of each tier's worst VM, from each copy alone; shape (tiers, copies)."""
+    of_tier = [[vm for g in plan.groups if g.tier == t for vm in g.vms] for t in range(len(plan.tiers))]
+    return np.array([rpa[:, vms].max(axis=1) for vms in of_tier])
 
 
 def _critical(plan: Plan, recovery: Recovery) -> tuple[FloatArray, FloatArray]:
@@ -194,6 +203,7 @@ def _result_set(
 
     vm_rpa, vm_rta, vm_best = joined("vm_rpa"), joined("vm_rta"), joined("vm_rpa_best")
     evidence, activities, declared_at = joined("evidence"), joined("activities"), joined("declared_at")
+    copy_rpa = joined("copy_rpa")
     tiers = []
     for t, tier in enumerate(plan.tiers):
         vms = [vm for group in plan.groups if group.tier == t for vm in group.vms]
@@ -208,6 +218,8 @@ def _result_set(
                 rta_from_declaration=rta - declared_at,
                 evidence=evidence[:, t],
                 activities=activities[:, t],
+                worst_cases=worst_cases(plan, t),
+                copy_rpa=copy_rpa[:, t],
             )
         )
     return ResultSet(
