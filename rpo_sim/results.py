@@ -67,6 +67,20 @@ class InputNote:
     restores: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorstCase:
+    """The greatest data loss that the windows of a copy allow; of the best on the path if it has no name.
+
+    ``lag_seconds`` is the age of a point when it becomes usable: the least loss. ``seconds`` is inf where
+    nothing bounds the loss, ``because`` then says what.
+    """
+
+    copy: str
+    lag_seconds: float
+    seconds: float
+    because: str
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TierRuns:
     """What the runs gave for one tier; every array has one entry (or row) per run, float seconds.
@@ -87,6 +101,10 @@ class TierRuns:
         What else is known of some scenarios: ``no_capacity_vms`` counts the VMs that found no room at the
         target; ``full_performance_seconds``, ``unprotected_seconds``, ``failback_seconds`` and
         ``cleanup_seconds`` say when, since the failure, its last VM was through with what follows.
+    worst_cases : tuple of WorstCase
+        One per copy, then that of the best on the path.
+    copy_rpa : ndarray, shape (runs, copies)
+        What the RPA would be from each copy alone; inf where it has no usable point for a VM.
     """
 
     tier: Tier
@@ -98,6 +116,8 @@ class TierRuns:
     evidence: FloatArray
     activities: FloatArray
     also: Mapping[str, FloatArray] = field(default_factory=dict)
+    worst_cases: tuple[WorstCase, ...] = ()
+    copy_rpa: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
 
     @property
     def judged_rta(self) -> FloatArray:
@@ -329,6 +349,8 @@ def _result(item: dict[str, Any]) -> ResultSet:
         TierRuns(
             tier=TypeAdapter(Tier).validate_python(row["tier"]),
             vms=int(row["vms"]),
+            worst_cases=tuple(_worst_case(case) for case in row.get("worst_cases", ())),
+            copy_rpa=_array(row.get("copy_rpa", ())).reshape(-1, len(row.get("worst_cases", ("",))) - 1),
             **{name: _array(row[name]) for name in _TIER_ARRAYS},
             also={str(name): _array(values) for name, values in row.get("also", {}).items()},
         )
@@ -344,6 +366,11 @@ def _result(item: dict[str, Any]) -> ResultSet:
     groups = tuple((name, count) for name, count in item["groups"])
     rest = {"tiers": tiers, "inputs": inputs, "groups": groups, "activities": tuple(item["activities"])}
     return ResultSet(**{**item, **plain, **rest, **arrays})
+
+
+def _worst_case(case: dict[str, Any]) -> WorstCase:
+    numbers = {name: float(case[name]) for name in ("lag_seconds", "seconds")}
+    return WorstCase(copy=str(case["copy"]), because=str(case["because"]), **numbers)
 
 
 _TIER_ARRAYS = ("rpa", "rpa_best", "rta", "rta_from_declaration", "evidence", "activities")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from rpo_sim.distributions.profile import Profile
-from rpo_sim.errors import ScenarioError
+from rpo_sim.errors import ModelError, ScenarioError
 from rpo_sim.model.binding import Bindings
 from rpo_sim.model.block import mean_seconds
 from rpo_sim.model.change import change_points
@@ -23,6 +23,7 @@ from rpo_sim.model.plan import (
 from rpo_sim.model.pools import PoolNames
 from rpo_sim.results import Tier
 from rpo_sim.scenario.estate import Group
+from rpo_sim.scenario.failure import Scope
 from rpo_sim.scenario.inputs import Duration
 from rpo_sim.scenario.procedure import AFTERWARDS, Recovery
 from rpo_sim.scenario.schema import Bind, Scenario
@@ -87,6 +88,7 @@ class _Compiler:
         self.people = self.pools.index(_PEOPLE, people.most, shifts=people.hands) if people else None
 
     def plan(self) -> Plan:
+        self._check_fence()
         groups, tiers, applications, waves = self._estate()
         vms = sum(group.count for group in groups)
         limit = self.recovery.concurrency
@@ -188,6 +190,17 @@ class _Compiler:
             age=take("age", failure.age),
             hours=(failure.time_of_day.from_, failure.time_of_day.to) if failure.time_of_day else None,
         )
+
+    def _check_fence(self) -> None:
+        """A partition leaves the primary writing: what is promoted must be fenced from it first."""
+        stages = [stage.stage for stage in self.recovery.stages]
+        if Scope.PARTITION not in self.scenario.failure.scopes or "promote" not in stages:
+            return
+        if "fence" not in stages[: stages.index("promote")]:
+            raise ModelError(
+                f"{self.platform}: a partition destroys nothing, so the primary may still write when the "
+                "other side is promoted; add a stage `fence` before `promote`"
+            )
 
     # What is competed for
 

@@ -20,6 +20,7 @@ from rpo_sim.model.protection import Incident, recovery_points, strike
 from rpo_sim.model.run import Ending, Recovery, RunInputs
 from rpo_sim.model.scatter import in_order
 from rpo_sim.model.time_of_day import DAY_SECONDS
+from rpo_sim.model.worst_case import worst_cases
 from rpo_sim.results import InputNote, ResultSet, TierRuns
 
 LEAST_BLOCKS = 80
@@ -30,7 +31,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BlockResult:
-    """The arrays of one block; rows are runs. ``evidence`` and ``activities`` are per tier."""
+    """The arrays of one block; rows are runs. ``evidence``, ``activities``, ``copy_rpa`` are per tier."""
 
     age: FloatArray
     vm_rpa: FloatArray
@@ -40,6 +41,7 @@ class BlockResult:
     evidence: FloatArray
     activities: FloatArray
     also: FloatArray
+    copy_rpa: FloatArray
 
 
 _AFTER = {
@@ -148,6 +150,7 @@ def _run(plan: Plan, draws: BlockDraws, incident: Incident, newest: FloatArray, 
         evidence=evidence,
         activities=activities,
         also=_also(plan, recovery),
+        copy_rpa=_copy_rpa(plan, failed_at - newest[:, row]),
     )
 
 
@@ -163,6 +166,12 @@ def _also(plan: Plan, recovery: Recovery) -> FloatArray:
                 (ends,) = (recovery.after[kind] for kind in plan.after_kinds if _AFTER[kind] == name)
                 rows[t, i] = max(ends[vm] for vm in vms)
     return rows
+
+
+def _copy_rpa(plan: Plan, rpa: FloatArray) -> FloatArray:
+    """The RPA of each tier's worst VM, from each copy alone; shape (tiers, copies)."""
+    of_tier = [[vm for g in plan.groups if g.tier == t for vm in g.vms] for t in range(len(plan.tiers))]
+    return np.array([rpa[:, vms].max(axis=1) for vms in of_tier])
 
 
 def _critical(plan: Plan, recovery: Recovery) -> tuple[FloatArray, FloatArray]:
@@ -275,6 +284,7 @@ def _result_set(
     vm_rpa, vm_rta, vm_best = joined("vm_rpa"), joined("vm_rta"), joined("vm_rpa_best")
     also = joined("also")
     evidence, activities, declared_at = joined("evidence"), joined("activities"), joined("declared_at")
+    copy_rpa = joined("copy_rpa")
     tiers = []
     for t, tier in enumerate(plan.tiers):
         vms = [vm for group in plan.groups if group.tier == t for vm in group.vms]
@@ -290,6 +300,8 @@ def _result_set(
                 evidence=evidence[:, t],
                 activities=activities[:, t],
                 also={name: also[:, t, i] for i, name in enumerate(also_names(plan))},
+                worst_cases=worst_cases(plan, t),
+                copy_rpa=copy_rpa[:, t],
             )
         )
     return ResultSet(

@@ -130,7 +130,9 @@ def attempts(
     if since is not None:
         reach = np.maximum(reach, incident.failed_at - since)
     cycle = copy.cycle.runs if copy.cycle is not None else 1
-    reach = reach + copy.hold + (cycle - 1) * every + outage_reach(block.plan, copy)
+    fails = copy.success is not None or copy.timeout < np.inf
+    fulls = WARM_UP if fails else 1  # so many must lie in the history, or a chain of misses has no begin
+    reach = reach + copy.hold + (cycle - 1) * fulls * every + outage_reach(block.plan, copy)
     last = np.floor((incident.failed_at - copy.offset) / every)
     first = CYCLE * np.floor((last - WARM_UP - np.ceil(reach / every)) / CYCLE)
     dues = int((last - first).max()) + 1

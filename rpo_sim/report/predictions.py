@@ -8,6 +8,7 @@ import numpy as np
 
 from rpo_sim.intervals import Interval
 from rpo_sim.report.histogram import histogram
+from rpo_sim.report.protection import protection_for_people, protection_rows
 from rpo_sim.report.rows import Output, Row, render_json, render_rows
 from rpo_sim.results import Evidence, FloatArray, ResultSet, TierRuns
 from rpo_sim.units import format_duration, format_ratio
@@ -165,6 +166,7 @@ def _document(result: ResultSet) -> Row:
                 "no_capacity": _no_capacity_row(result, runs),
                 "evidence_shares": {kind.label: share for kind, share in runs.evidence_shares().items()},
                 "critical_path": activity_rows(result, runs),
+                "protection": protection_rows(result, runs),
             }
             for runs in result.tiers
         ],
@@ -236,6 +238,9 @@ def _page(result: ResultSet, output: Output) -> str:
     text += _one_vm(result, line)
     text += "" if output == "md" else "\n"
     text += render_rows(_paths_for_people(result), output, title="Where the RTA goes, on average") + "\n"
+    if protection := protection_for_people(result):
+        title = "What each copy loses at a random failure, and at worst"
+        text += render_rows(protection, output, title=title) + "\n"
     for runs in result.tiers:
         text += f"RTA of {runs.tier.name} rests on: {evidence_text(runs)}{line}"
         notes = (_no_capacity_text(result, runs), _afterwards_text(result, runs))

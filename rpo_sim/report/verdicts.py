@@ -12,6 +12,7 @@ from rpo_sim.analysis.parity import Difference
 from rpo_sim.analysis.verdict import TierVerdict, Verdict
 from rpo_sim.intervals import Interval
 from rpo_sim.report.predictions import duration_text, evidence_text, gap_for, share_text
+from rpo_sim.report.protection import worst_case_text
 from rpo_sim.report.rows import Output, Row, render_rows
 from rpo_sim.units import format_duration, format_ratio
 
@@ -40,6 +41,9 @@ def _page(verdicts: Sequence[TierVerdict], output: Output) -> str:
             alone = f"RPO alone {share_text(verdict.share_rpo)}, RTO alone {share_text(verdict.share_rto)}"
             notes.insert(0, f"held in: {alone}")
         text += "".join(bullet(f"{name}: {note}", output) for note in notes)
+        if verdict.runs.worst_cases:
+            worst = worst_case_text(verdict.runs.worst_cases[-1])
+            text += bullet(f"{name}: worst data loss by the windows of the copies: {worst}", output)
         text += bullet(f"{name}: RTA rests on {evidence_text(verdict.runs)}", output)
     return text
 
@@ -80,6 +84,9 @@ def _exact(verdict: TierVerdict) -> dict[str, object]:
         interval: Interval | None = getattr(verdict, name)
         if interval is not None:
             row |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+    if verdict.runs.worst_cases:
+        worst = verdict.runs.worst_cases[-1]
+        row |= {"worst_case_rpa_seconds": worst.seconds, "worst_case_note": worst.because}
     shares = verdict.runs.evidence_shares()
     return row | {
         "predicted": verdict.predicted,

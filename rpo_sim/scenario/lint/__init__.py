@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from rpo_sim.scenario.lint import (
     rules_evidence,
+    rules_levels,
     rules_parity,
     rules_people,
     rules_protection,
@@ -18,6 +19,7 @@ __all__ = ["RULES", "LintFinding", "Rule", "Severity", "lint"]
 _REGISTERED = (  # imported so that their rules are in the registry
     rules_protection,
     rules_schedule,
+    rules_levels,
     rules_evidence,
     rules_people,
     rules_recovery,

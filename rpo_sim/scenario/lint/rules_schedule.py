@@ -49,7 +49,7 @@ def retention_shorter_than_age(loaded: LoadedScenario) -> Iterator[Hit]:
 def kept_seconds(copy: CopyFields) -> float:
     """The age (float, seconds) up to which a point is surely kept."""
     retention = copy.retention
-    if retention is None:
+    if retention is None:  # synchronous: no point in time at all
         return 0.0
     if retention.keep is not None:
         return retention.keep
@@ -92,7 +92,9 @@ def interval_cannot_meet_rpo(loaded: LoadedScenario) -> Iterator[Hit]:
 
 
 def _greatest_age(copy: CopyFields, groups: list[Group]) -> float:
-    takes = max(copy_seconds(copy, group) for group in groups)
+    if copy.synchronous:
+        return 0.0
+    takes = max(copy_seconds(copy, group) for group in groups) + (copy.hold or 0.0)
     return (interval(copy) or takes) + takes + seconds_at(copy.lag, 0.5)
 
 
