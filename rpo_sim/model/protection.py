@@ -219,13 +219,19 @@ def newest_usable(copy: CopyPlan, points: Points, incident: Incident) -> FloatAr
     Usable: available by the failure, cut before the onset of a corruption, not expired, and the copy
     survives the failure.
     """
-    failed = incident.failed_at[:, None]
-    if not copy.survives:
-        return np.full(points.cut_at.shape[1:], -np.inf)
-    held = _retained(copy, np.where(points.available_at <= failed, points.cut_at, -np.inf), failed)
-    usable = held & (points.cut_at < incident.onset_at[:, None] if incident.corrupt else True)
+    usable = held(copy, points, incident)
+    if incident.corrupt:
+        usable = usable & (points.cut_at < incident.onset_at[:, None])
     newest: FloatArray = np.where(usable, points.cut_at, -np.inf).max(axis=0, initial=-np.inf)
     return newest
+
+
+def held(copy: CopyPlan, points: Points, incident: Incident) -> BoolArray:
+    """Which points are there after the failure, clean or not: available, not expired, and surviving."""
+    failed = incident.failed_at[:, None]
+    if not copy.survives:
+        return np.zeros(points.cut_at.shape, dtype=np.bool_)
+    return _retained(copy, np.where(points.available_at <= failed, points.cut_at, -np.inf), failed)
 
 
 def _retained(copy: CopyPlan, cut_at: FloatArray, failed: FloatArray) -> BoolArray:
@@ -260,11 +266,18 @@ def _followed(bucket: FloatArray, here: BoolArray, cut_at: FloatArray) -> BoolAr
     return followed
 
 
-def recovery_points(plan: Plan, block: BlockDraws, incident: Incident, engine: SlotEngine) -> FloatArray:
+def recovery_points(
+    plan: Plan,
+    block: BlockDraws,
+    incident: Incident,
+    engine: SlotEngine,
+    look: Callable[[int, Points], None] | None = None,
+) -> FloatArray:
     """The newest usable cut of every copy, shape (copies, runs, VMs); -inf where none is usable.
 
     Copies that share a pool of slots are simulated together by the engine; a pool with a slot for every
-    job that could ever ask keeps nobody waiting and needs no simulation.
+    job that could ever ask keeps nobody waiting and needs no simulation. ``look`` is shown all points of
+    each copy.
     """
     newest = np.full((len(plan.copies), len(block.runs), plan.n_vms), -np.inf)
     contended: dict[int, list[int]] = {}
@@ -272,10 +285,14 @@ def recovery_points(plan: Plan, block: BlockDraws, incident: Incident, engine: S
         if copy.pool is not None:
             contended.setdefault(copy.pool, []).append(c)
             continue
-        runs = attempts(copy, block, incident)
-        newest[c] = newest_usable(copy, without_slots(copy, runs), incident)
+        points = without_slots(copy, attempts(copy, block, incident))
+        newest[c] = newest_usable(copy, points, incident)
+        if look is not None:
+            look(c, points)
     for members in contended.values():
         jobs = [(plan.copies[c], attempts(plan.copies[c], block, incident)) for c in members]
         for c, points in zip(members, engine(plan, jobs), strict=True):
             newest[c] = newest_usable(plan.copies[c], points, incident)
+            if look is not None:
+                look(c, points)
     return newest
