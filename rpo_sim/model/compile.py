@@ -113,6 +113,7 @@ class _Compiler:
             failure=self._failure(),
             path=(),
             choose=self.recovery.choose,
+            tried=self.recovery.points == "tried",
             stages=stages,
             after=every_stage[len(stages) :],
             job_pool=job_pool,
@@ -217,7 +218,12 @@ class _Compiler:
             mine = [stage for stage in plan.stages if stage.unit in ("vm", "disk") and i in stage.steps]
             estimate = tuple(_estimate(plan, mine, g) for g in range(len(plan.groups)))
             steps.append(
-                PathStepPlan(copy=names.index(step.copy_), method=step.method, estimate_seconds=estimate)
+                PathStepPlan(
+                    copy=names.index(step.copy_),
+                    method=step.method,
+                    estimate_seconds=estimate,
+                    at_most=step.at_most,
+                )
             )
         return tuple(steps)
 

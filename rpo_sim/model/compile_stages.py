@@ -112,6 +112,7 @@ class StageCompiler:
             key=stage.key,
             unit=stage.once_per,
             kind=stage.stage,
+            scan_seconds_per_byte=self.bindings.assumed_factor / stage.scan_rate if stage.scan_rate else 0.0,
             by=stage.by or "",
             steps=self._steps(stage),
             duration=duration,

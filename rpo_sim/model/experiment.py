@@ -16,9 +16,10 @@ from rpo_sim.model.checkpoint import Checkpoint
 from rpo_sim.model.draws import Draws
 from rpo_sim.model.journal import NEXT_SHIFT, critical_path
 from rpo_sim.model.plan import Chance, Input, Plan
-from rpo_sim.model.protection import Incident, recovery_points, strike
+from rpo_sim.model.protection import Incident, Points, recovery_points, strike
 from rpo_sim.model.run import Ending, Recovery, RunInputs
 from rpo_sim.model.scatter import in_order
+from rpo_sim.model.suspects import suspects
 from rpo_sim.model.time_of_day import DAY_SECONDS
 from rpo_sim.model.worst_case import worst_cases
 from rpo_sim.results import InputNote, ResultSet, TierRuns
@@ -76,8 +77,8 @@ def run_block(plan: Plan, seed: int, block: int) -> BlockResult:
     """Simulate one block of runs in this process."""
     draws = BlockDraws(plan, Draws(seed), block)
     incident = strike(plan, draws)
-    newest = recovery_points(plan, draws, incident, simpy_engine.protect)
-    results = [_run(plan, draws, incident, newest, row) for row in range(len(draws.runs))]
+    found = _find_points(plan, draws, incident)
+    results = [_run(plan, draws, incident, found, row) for row in range(len(draws.runs))]
     return BlockResult(
         **{f.name: np.stack([getattr(result, f.name) for result in results]) for f in fields(BlockResult)}
     )
@@ -88,36 +89,72 @@ def replay(plan: Plan, seed: int, run: int) -> Recovery:
     block, row = divmod(run, RUNS_PER_BLOCK)
     draws = BlockDraws(plan, Draws(seed), block)
     incident = strike(plan, draws)
-    newest = recovery_points(plan, draws, incident, simpy_engine.protect)
-    return simpy_engine.recover(plan, _inputs(plan, draws, incident, newest, row))
+    found = _find_points(plan, draws, incident)
+    return simpy_engine.recover(plan, _inputs(plan, draws, incident, found, row))
 
 
-def _inputs(plan: Plan, draws: BlockDraws, incident: Incident, newest: FloatArray, row: int) -> RunInputs:
-    failure = plan.failure
-    rpa = incident.failed_at[row] - newest[:, row]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """Cuts of the newest clean points, shape (copies, runs, VMs), and of the tainted ones of each copy."""
+
+    newest: FloatArray
+    suspects: dict[int, FloatArray]
+
+
+def _find_points(plan: Plan, draws: BlockDraws, incident: Incident) -> _Found:
+    bad: dict[int, FloatArray] = {}
+
+    def look(copy: int, points: Points) -> None:
+        if plan.tried:
+            bad[copy] = suspects(plan.copies[copy], points, incident)
+
+    newest = recovery_points(plan, draws, incident, simpy_engine.protect, look)
+    return _Found(newest=newest, suspects=bad)
+
+
+def _inputs(plan: Plan, draws: BlockDraws, incident: Incident, found: _Found, row: int) -> RunInputs:
+    failure, bad = plan.failure, _suspects(plan, incident, found, row)
+    rpa = incident.failed_at[row] - found.newest[:, row]
     return RunInputs(
         block=draws,
         row=row,
         detect_seconds=float(draws.single("failure.detect", failure.detect)[row]),
         declare_seconds=float(draws.single("failure.declare", failure.declare)[row]),
         windows=_windows(plan, rpa),
+        suspects=bad,
         time_of_day=float(incident.failed_at[row] % DAY_SECONDS),
         options=tuple(
-            _choose(plan, g, rpa[:, vm].tolist()) for g, group in enumerate(plan.groups) for vm in group.vms
+            _choose(plan, g, rpa[:, vm].tolist(), [bool(of[vm]) for of in bad])
+            for g, group in enumerate(plan.groups)
+            for vm in group.vms
         ),
     )
 
 
+def _suspects(
+    plan: Plan, incident: Incident, found: _Found, row: int
+) -> tuple[tuple[tuple[float, ...], ...], ...]:
+    """Per step and VM: seconds from each tainted point to the failure, newest first."""
+    if not plan.tried:
+        return ()
+    ages = []
+    for step in plan.path:
+        columns = (incident.failed_at[row] - found.suspects[step.copy][:, row]).T.tolist()
+        ages.append(tuple(tuple(age for age in column if age < np.inf) for column in columns))
+    return tuple(ages)
+
+
 def _windows(plan: Plan, rpa: FloatArray) -> tuple[tuple[float, ...], ...]:
     """Seconds from the point of each step to the failure, where a stage moves what was written since."""
-    if not any(stage.since_point for stage in (*plan.stages, *plan.after)):
+    if not plan.tried and not any(stage.since_point for stage in (*plan.stages, *plan.after)):
         return ()
     return tuple(tuple(rpa[step.copy].tolist()) for step in plan.path)
 
 
-def _choose(plan: Plan, group: int, rpa: list[float]) -> tuple[int, ...]:
-    """The steps of the path with a usable point, in the order in which a VM tries them."""
-    usable = [i for i, step in enumerate(plan.path) if rpa[step.copy] < np.inf]
+def _choose(plan: Plan, group: int, rpa: list[float], suspect: list[bool]) -> tuple[int, ...]:
+    """The steps of the path with a usable point, or one that looks so, in the order of the tries."""
+    looks_good = suspect or [False] * len(plan.path)
+    usable = [i for i, step in enumerate(plan.path) if rpa[step.copy] < np.inf or looks_good[i]]
     if plan.choose == "freshest-clean":
         usable.sort(key=lambda i: rpa[plan.path[i].copy])
     elif plan.choose == "fastest-within-rpo":
@@ -132,8 +169,9 @@ def _choose(plan: Plan, group: int, rpa: list[float]) -> tuple[int, ...]:
     return tuple(usable)
 
 
-def _run(plan: Plan, draws: BlockDraws, incident: Incident, newest: FloatArray, row: int) -> BlockResult:
-    recovery = simpy_engine.recover(plan, _inputs(plan, draws, incident, newest, row))
+def _run(plan: Plan, draws: BlockDraws, incident: Incident, found: _Found, row: int) -> BlockResult:
+    recovery = simpy_engine.recover(plan, _inputs(plan, draws, incident, found, row))
+    newest = found.newest
     failed_at = incident.failed_at[row]
     best = newest[:, row].max(axis=0, initial=-np.inf)
     used = np.array([plan.path[step].copy if step >= 0 else -1 for step in recovery.step])

@@ -27,15 +27,16 @@ class Segment(NamedTuple):
 class Job:
     """Something that takes part in the recovery: the incident, a wave, a group, a VM, a disk …
 
-    ``rank`` breaks ties between requests of the same instant; ``parent`` is the job that started it,
-    ``step`` the step of the path that it is on; ``root`` the job that all began with, and ``label`` what
-    it is called after its parent.
+    ``rank`` breaks ties between requests of the same instant; ``parent`` is the job that started it, ``step``
+    the step of the path that it is on, ``point`` how many points of that step were found bad; ``root`` is
+    the job that all began with, and ``label`` what it is called after its parent.
     """
 
     index: int
     rank: int
     parent: int = -1
     step: int = -1
+    point: int = 0
     root: int = -1
     label: str = "disk"
     segments: list[Segment] = field(default_factory=list)

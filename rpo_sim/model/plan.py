@@ -257,6 +257,7 @@ class StagePlan:
 
     ``steps`` are the path steps it applies to. ``bytes_`` has one entry per kind of member, as the sizes
     of its duration; ``link_factor`` scales the bytes when the transfer itself is an assumption under trial.
+    ``scan_seconds_per_byte`` is added for each of its bytes: it reads them, and tells whether they are clean.
     ``kind`` is what the scenario calls such a stage, such as "boot". ``since_point`` says which bytes a run
     decides: "changed" or "written" between the point that is restored and the failure; `bytes_` are then
     those in use, the size that `duration` is asked for, and ``duration_twice`` is the same asked for twice of
@@ -282,6 +283,7 @@ class StagePlan:
     curve_evidence: Evidence | None = None
     since_point: str = ""
     kind: str = ""
+    scan_seconds_per_byte: float = 0.0
     duration_twice: Input | None = None
 
     @property
@@ -294,11 +296,15 @@ class StagePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathStepPlan:
-    """Restore the newest usable point of a copy by a method; `estimate_seconds` per group ranks steps."""
+    """Restore the newest usable point of a copy by a method; `estimate_seconds` per group ranks steps.
+
+    Where points are tried one by one, ``at_most`` so many are; None for no limit.
+    """
 
     copy: int
     method: str
     estimate_seconds: tuple[float, ...]
+    at_most: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,11 +320,15 @@ class FailurePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """The VM and disk stages of one path step, and after which stage a job slot or a barrier is passed."""
+    """The VM and disk stages of one path step, and after which stage a job slot or a barrier is passed.
+
+    After ``scan_after`` it is known whether the point is clean; -1 where nothing scans.
+    """
 
     stages: tuple[StagePlan, ...]
     release_after: int
     safe_after: int
+    scan_after: int = -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -330,6 +340,8 @@ class Plan:
     holds up the next wave. ``after`` are stages that follow the recovery: those of a VM or disk begin when
     the VM is usable, those of an application when it is back and its VMs are through with theirs, those of
     the incident when all applications are through; their indices follow those of `stages`.
+    ``tried`` says that nobody knows which points are clean: they are restored and scanned one by one, the
+    newest first.
     """
 
     scenario: str
@@ -353,6 +365,7 @@ class Plan:
     repair_pool: int | None
     target: tuple[tuple[str, float], ...] = ()
     after: tuple[StagePlan, ...] = ()
+    tried: bool = False
     assumed_factor: float = 1.0
 
     @functools.cached_property
@@ -439,7 +452,10 @@ class Plan:
             return max((s.index for s in stages if s.index <= limit), default=-1)
 
         return Program(
-            stages=stages, release_after=last_until(self.job_until), safe_after=last_until(self.barrier)
+            stages=stages,
+            release_after=last_until(self.job_until),
+            safe_after=last_until(self.barrier),
+            scan_after=max((s.index for s in stages if s.scan_seconds_per_byte), default=-1),
         )
 
     def inputs(self) -> tuple[Input | Chance, ...]:

@@ -257,29 +257,46 @@ def newest_usable(copy: CopyPlan, points: Points, incident: Incident) -> FloatAr
     Usable: available by the failure, cut before the onset of a corruption, not expired, and the copy
     survives the failure.
     """
-    failed = incident.failed_at[:, None]
-    if not copy.survives:
-        return np.full(points.cut_at.shape[1:], -np.inf)
-    held = retained(copy, np.where(points.available_at <= failed, points.cut_at, -np.inf), failed)
-    if copy.locked_seconds is not None:  # what is deleted takes with it what needs it
-        needs = points.cut_at if points.root_at is None else points.root_at
-        held = held & (needs + copy.locked_seconds > failed)
-    usable = held & (points.cut_at < incident.onset_at[:, None] if incident.corrupt else True)
+    usable = held(copy, points, incident)
+    if incident.corrupt:
+        usable = usable & (points.cut_at < incident.onset_at[:, None])
     newest: FloatArray = np.where(usable, points.cut_at, -np.inf).max(axis=0, initial=-np.inf)
     return newest
 
 
-def recovery_points(plan: Plan, block: BlockDraws, incident: Incident, engine: SlotEngine) -> FloatArray:
+def held(copy: CopyPlan, points: Points, incident: Incident) -> BoolArray:
+    """Which points are there after the failure, clean or not: available, not expired, and surviving."""
+    failed = incident.failed_at[:, None]
+    if not copy.survives:
+        return np.zeros(points.cut_at.shape, dtype=np.bool_)
+    there = retained(copy, np.where(points.available_at <= failed, points.cut_at, -np.inf), failed)
+    if copy.locked_seconds is not None:  # what is deleted takes with it what needs it
+        needs = points.cut_at if points.root_at is None else points.root_at
+        there = there & (needs + copy.locked_seconds > failed)
+    return there
+
+
+def recovery_points(
+    plan: Plan,
+    block: BlockDraws,
+    incident: Incident,
+    engine: SlotEngine,
+    look: Callable[[int, Points], None] | None = None,
+) -> FloatArray:
     """The newest usable cut of every copy, shape (copies, runs, VMs); -inf where none is usable.
 
     Copies that share a pool of slots or a link are simulated together by the engine; a pool with a slot
-    for every job that could ever ask keeps nobody waiting and needs no simulation.
+    for every job that could ever ask keeps nobody waiting and needs no simulation. ``look`` is shown all
+    points of each copy; one that is synchronous has none.
     """
     newest = np.full((len(plan.copies), len(block.runs), plan.n_vms), -np.inf)
     histories = _Histories(plan, block, incident, engine)
     for c, copy in enumerate(plan.copies):
         if not copy.synchronous:
-            newest[c] = newest_usable(copy, histories.points(c), incident)
+            points = histories.points(c)
+            newest[c] = newest_usable(copy, points, incident)
+            if look is not None:
+                look(c, points)
         elif copy.survives and not incident.corrupt:  # it has every write, the bad ones too
             newest[c] = incident.failed_at[:, None]
     return newest

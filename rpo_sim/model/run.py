@@ -42,6 +42,8 @@ class RunInputs:
         Of the failure.
     windows : tuple, one per step of the path, of tuples of float, one per VM; seconds
         From the newest usable point of the step's copy to the failure; empty where no stage asks.
+    suspects : tuple, one per step, of tuples, one per VM, of tuples of float, seconds
+        From each tainted point to the failure, newest first; empty unless points are tried one by one.
     options : tuple, one per VM, of tuples of path step indices
         The steps whose copy has a usable point for the VM, in the order in which they are tried.
     """
@@ -53,11 +55,21 @@ class RunInputs:
     options: tuple[tuple[int, ...], ...]
     time_of_day: float = 0.0
     windows: tuple[tuple[float, ...], ...] = ()
+    suspects: tuple[tuple[tuple[float, ...], ...], ...] = ()
 
     def stage_seconds(self, stage: StagePlan, attempt: int) -> list[float]:
         """Durations of that attempt, one per member of the stage's unit."""
         values: list[float] = self.block.stage_seconds(stage, attempt)[self.row].tolist()
         return values
+
+    def suspects_of(self, step: int, vm: int) -> tuple[float, ...]:
+        """From each tainted point of a step that a VM would try, to the failure; seconds, newest first."""
+        return self.suspects[step][vm] if self.suspects else ()
+
+    def window(self, step: int, vm: int, point: int) -> float:
+        """From the point that a VM tries as its ``point``-th of a step to the failure, in seconds."""
+        bad = self.suspects_of(step, vm)
+        return bad[point] if point < len(bad) else self.windows[step][vm]
 
     def stage_slopes(self, stage: StagePlan, attempt: int) -> list[float]:
         """How much longer that attempt takes with twice the bytes in use, per member."""

@@ -93,4 +93,6 @@ def _outcome(plan: Plan, recovery: Recovery, vm: int) -> str:
     chosen = plan.path[step]
     after = "".join(f", {kind} done {format_duration(ends[vm])}" for kind, ends in recovery.after.items())
     how = f"recovered from {plan.copies[chosen.copy].name} by {chosen.method}"
+    bad = recovery.jobs[vm].point
+    how += f" after {bad} bad point{'s' if bad > 1 else ''}" if bad else ""
     return f"{how}, RTA {format_duration(at)}{after}"

@@ -6,16 +6,30 @@ from pydantic import Field, model_validator
 
 from rpo_sim.scenario.contention import StageContention
 from rpo_sim.scenario.inputs import Duration, HumanDuration, Probability, Times
-from rpo_sim.scenario.quantities import Bytes, Name, Part, Positive, PositiveSeconds, Reason, Retries, or_text
+from rpo_sim.scenario.quantities import (
+    Bytes,
+    BytesPerSecond,
+    Name,
+    Part,
+    Positive,
+    PositiveSeconds,
+    Reason,
+    Retries,
+    or_text,
+)
 from rpo_sim.scenario.shared import Slots
 from rpo_sim.scenario.target import Amount
 
 
 class PathStep(Part):
-    """One way to recover: the newest usable point of a copy, by a method."""
+    """One way to recover: the newest usable point of a copy, by a method.
+
+    Where points are tried one by one, `at_most` so many are.
+    """
 
     copy_: Name = Field(alias="copy")
     method: Name
+    at_most: Positive | None = None
 
 
 class Concurrency(Part):
@@ -54,6 +68,7 @@ class Stage(Part):
     times: Positive | Times | None = None
     bytes: Literal["used", "capacity", "changed", "written"] | Bytes | None = None
     over: Name | None = None
+    scan_rate: BytesPerSecond | None = None
     contention: StageContention | None = None
     slots: dict[Name, Slots] = Field(default_factory=dict)
     tokens: dict[Name, Positive] | Literal["measured"] = Field(default_factory=dict)
@@ -71,8 +86,10 @@ class Stage(Part):
 
     @model_validator(mode="after")
     def _takes_time(self) -> Self:
-        if self.duration is None and self.over is None:
+        if self.duration is None and self.over is None and self.scan_rate is None:
             raise ValueError("a stage needs a `duration`, or `bytes` moved `over` a link")
+        if self.scan_rate is not None and (self.over is not None or self.bytes is None):
+            raise ValueError("a `scan_rate` reads the `bytes` of a stage that is `over` no link")
         if self.over is not None and self.bytes is None:
             raise ValueError("`over` a link needs `bytes`: used, capacity, changed, written or a size")
         return self
@@ -118,6 +135,7 @@ class Recovery(Part):
 
     path: Annotated[tuple[PathStep, ...], Field(min_length=1, max_length=20)]
     choose: Literal["listed", "freshest-clean", "fastest-within-rpo"] = "listed"
+    points: Literal["known", "tried"] = "known"
     concurrency: Concurrency | None = None
     waves: Waves | None = None
     target: dict[Name, Amount] = Field(default_factory=dict)

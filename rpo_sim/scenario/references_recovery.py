@@ -30,6 +30,7 @@ def recovery_problems(scenario: Scenario, platform: str) -> Iterator[Problem]:
     yield from _slot_order(platform, recovery)
     yield from rate_problems(recovery.repair, recovery_path(platform, "repair"))
     yield from _waves(scenario, platform, recovery)
+    yield from _tried(platform, recovery)
     yield from _target(scenario, platform, recovery)
 
 
@@ -167,11 +168,40 @@ def _contention(platform: str, index: int, stage: Stage) -> Iterator[Problem]:
     if stage.over is not None:
         what = f"streams contend on the link: write the curve there, below `shared.links.{stage.over}`"
         yield Problem(path=path, what=what)
-    elif stage.duration is None:
+    elif stage.duration is None and stage.scan_rate is None:
         yield Problem(path=path, what="a curve slows a `duration`, and this stage has none")
-    elif stage.contention.measured == "measured" and stage.duration.measured is None:
+    elif stage.contention.measured == "measured" and (
+        stage.duration is None or stage.duration.measured is None
+    ):
         what = "`measured` means the duration's own measurement, but that is assumed; name a measurement"
         yield Problem(path=path, what=what)
+
+
+def _tried(platform: str, recovery: Recovery) -> Iterator[Problem]:
+    """Points that are tried need a scan that tells good from bad, under the limits that hold a VM."""
+    if recovery.points != "tried":
+        return
+    path = recovery_path(platform, "points")
+    if recovery.choose != "listed":
+        what = f"`choose: {recovery.choose}` knows which points are clean; try them as `listed`"
+        yield Problem(path=path, what=what)
+    keys = [stage.key for stage in recovery.stages]
+    scans = [s for s in recovery.stages if s.scan_rate is not None and s.once_per in ("vm", "disk")]
+    for step in recovery.path:
+        if not any(not s.when or step.copy_ in s.when or step.method in s.when for s in scans):
+            what = (
+                f"no scan tells whether a point of `{step.copy_}` by `{step.method}` is clean; add for "
+                "example `{stage: verify, name: scan, bytes: used, scan_rate: 100MB/s}`"
+            )
+            yield Problem(path=path, what=what)
+    gates = [recovery.concurrency.until if recovery.concurrency else None]
+    gates += [recovery.waves.barrier if recovery.waves else None]
+    for gate in gates:
+        if gate in keys and any(keys.index(gate) < keys.index(scan.key) for scan in scans):
+            what = (
+                f"`{gate}` comes before a scan after which all may begin anew; name the scan or what follows"
+            )
+            yield Problem(path=path, what=what)
 
 
 def _target(scenario: Scenario, platform: str, recovery: Recovery) -> Iterator[Problem]:

@@ -139,38 +139,6 @@ def test_a_stage_with_a_pace_of_its_own_leaves_the_rest_to_others(plan_of: PlanO
     np.testing.assert_allclose(rta(plan_of(count=1, stages=[stage], shared=shared))[0], 600)
 
 
-@pytest.mark.parametrize(
-    ("vms", "mebibytes_per_second", "printed_minutes"),
-    [(1, 100, 6), (10, 272, 22), (20, 284, 42), (80, 294, 163), (80, 1173, 41)],
-)
-def test_published_migration_times(
-    plan_of: PlanOf, vms: int, mebibytes_per_second: int, printed_minutes: int
-) -> None:
-    """VMs of 35 GiB at the measured aggregate rate: the minutes that the Migration Toolkit's tests print."""
-    stage = {"stage": "data", "bytes": "used", "over": "hosts", "timeout": "1d"}
-    plan = plan_of(
-        groups=[{"name": "vm", "count": vms, "disks": [{"capacity": "35Gi"}]}],
-        stages=[stage],
-        shared={"links": {"hosts": {"bandwidth": f"{mebibytes_per_second}MiB/s"}}},
-    )
-    assert round(float(rta(plan)[0].max()) / 60) == printed_minutes
-
-
-@pytest.mark.parametrize(
-    ("bits_per_second", "efficiency", "printed_hours"),
-    [(1.544e6, 0.72, 200), (10e6, 0.74, 30), (100e6, 0.74, 3)],
-)
-def test_published_replication_times(
-    plan_of: PlanOf, bits_per_second: float, efficiency: float, printed_hours: float
-) -> None:
-    """100 GB of change over T1, 10 and 100 Mb/s, as the documentation of vSphere Replication prints them."""
-    stage = {"stage": "data", "bytes": "100GB", "over": "wan", "timeout": "1000h"}
-    rate = f"{bits_per_second * efficiency / 8:.0f}B/s"
-    plan = plan_of(stages=[stage], shared={"links": {"wan": {"bandwidth": rate}}})
-    hours = float(rta(plan)[0, 0]) / 3600
-    assert float(f"{hours:.1g}") == printed_hours
-
-
 # Queues: M/M/4
 
 

@@ -41,7 +41,7 @@ class After:
 
     def _of_vm(self, vm: int, g: int, step: int) -> Process:
         job = self._job(self.vms.jobs[vm])
-        job.step = step
+        job.step, job.point = step, self.vms.jobs[vm].point
         for stage in self.plan.after:
             if stage.unit in ("vm", "disk") and step in stage.steps and not self.failed[vm]:
                 ok = yield from self.vms.vm_stage(job, stage, g)

@@ -1,5 +1,7 @@
 """A VM's way through its recovery: its turn, those it needs, its points one after the other, its disks."""
 
+import math
+
 from rpo_sim.model.journal import Job
 from rpo_sim.model.plan import GroupPlan, StagePlan
 from rpo_sim.model.run import Ending
@@ -82,13 +84,22 @@ class Vms:
         return False
 
     def _attempt(self, job: Job, g: int, step: int) -> Process:
-        """All VM stages of one step of the path; the job slot is held from the first through `until`."""
+        """All VM stages of one step of the path; the job slot is held from the first through `until`.
+
+        When a scan finds a point bad, all begins anew with the next older one.
+        """
         program = self.plan.programs[step]
-        pool, ok, job.step = self.plan.job_pool, True, step
+        pool, ok, job.step, job.point = self.plan.job_pool, True, step, 0
         if pool is not None:
             yield from self.work.acquire(job, pool)
-        for stage in program.stages:
+        stages = iter(program.stages)
+        while (stage := next(stages, None)) is not None:
             ok = yield from self.vm_stage(job, stage, g)
+            if ok and stage.index == program.scan_after and self._is_tainted(job):
+                job.point += 1
+                ok, stages = self._has_another(job), iter(program.stages)
+                if ok:
+                    continue
             if not ok:
                 break
             if stage.index == program.release_after and pool is not None:
@@ -99,6 +110,16 @@ class Vms:
         if pool is not None:
             self.work.slots[pool].release(job.index)
         return ok
+
+    def _is_tainted(self, job: Job) -> bool:
+        """Whether the point that was scanned is one of the bad ones, which are the newest."""
+        return job.point < len(self.work.inputs.suspects_of(job.step, job.index))
+
+    def _has_another(self, job: Job) -> bool:
+        """Whether the step has a point after those found bad, and may try it."""
+        most = self.plan.path[job.step].at_most
+        clean = self.work.inputs.windows[job.step][job.index] < math.inf
+        return (most is None or job.point < most) and (self._is_tainted(job) or clean)
 
     def _is_safe(self, vm: int, g: int, ok: bool) -> None:
         """Past the barrier (or failed): counted once for its wave and for who needs its group."""
@@ -117,7 +138,14 @@ class Vms:
         first = group.first_disk + (vm - group.first) * group.disks
         disks = []
         for d in range(group.disks):
-            disk = Job(index=len(self.jobs), rank=job.rank, parent=job.index, step=job.step, root=job.origin)
+            disk = Job(
+                index=len(self.jobs),
+                rank=job.rank,
+                parent=job.index,
+                step=job.step,
+                point=job.point,
+                root=job.origin,
+            )
             self.jobs.append(disk)
             work = self._disk(disk, stage, first + d, group.first_kind + d, finished)
             disks.append(self.env.process(work))

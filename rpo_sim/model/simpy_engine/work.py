@@ -68,6 +68,7 @@ class Work:
         alone, bytes_ = durations[member], self._bytes(job, stage, kind)
         if stage.duration_twice is not None:
             alone = self._resized(stage, number, member, alone, bytes_ / (stage.bytes_[kind] or 1))
+        alone += bytes_ * stage.scan_seconds_per_byte
         ok = successes is None or successes[member]
         if stage.link is None or alone == math.inf:
             seconds = min(alone, stage.timeout)
@@ -93,7 +94,7 @@ class Work:
             return stage.bytes_[kind] if stage.bytes_ else 0
         vm = job.origin
         group = next(g for g in self.plan.groups if vm in g.vms)
-        return bytes_since(stage, group, kind, self.inputs.windows[job.step][vm])
+        return bytes_since(stage, group, kind, self.inputs.window(job.step, vm, job.point))
 
     def _resized(self, stage: StagePlan, number: int, member: int, alone: float, ratio: float) -> float:
         """The duration at another size than all in use: a straight line through the two that were drawn."""
