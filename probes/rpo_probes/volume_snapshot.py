@@ -19,6 +19,7 @@ from rpo_sim.probe import CheckReport, Finding, ProbeContext
 from rpo_sim.probe_capabilities import Discovered, Leftover
 from rpo_sim.records import Observation
 
+_FIRST_CONTACT_SECONDS = 5.0  # a wrong address should not be waited for; an outage later on is
 _MODES = ("list", "record", "measure")
 
 
@@ -64,7 +65,7 @@ class VolumeSnapshotProbe:
     def _in_mode(
         self, settings: VolumeSnapshotSettings, context: ProbeContext, api: Api
     ) -> Iterator[Sequence[Observation]]:
-        findings, site = look(settings, api)
+        findings, site = look(settings, api.patient(_FIRST_CONTACT_SECONDS))
         CheckReport(findings=tuple(findings)).require_ok()
         if settings.mode == "list":
             yield from listing.list_existing(settings, context, api)

@@ -6,13 +6,18 @@ import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from rpo_probes._kubernetes import connect
+from rpo_probes._snapshot.listing import list_existing
+from rpo_probes.volume_snapshot import VolumeSnapshotProbe
 
 from rpo_sim.errors import ProbeDenied, ProbeUnavailable
+from rpo_sim.probe_contract import Recorder
 from rpo_sim.records import Outcome
 from rpo_sim.store import open_store
 from tests.cluster.cluster import Cluster
@@ -118,11 +123,18 @@ def test_the_api_server_is_away_for_a_while(cluster: Cluster, tmp_path: Path) ->
     work.wait_for("a first burst", lambda: work.ended("restore"))
     cluster.lab.stop("kube-apiserver")
     try:
-        listing = running(tmp_path / "list", settings(cluster, "list", data_folder=None))
-        time.sleep(20)
+        chosen: Any = settings(cluster, "list", data_folder=None)
+        recorder = Recorder(tmp_path)
+        with ThreadPoolExecutor(1) as pool:
+            listing = pool.submit(
+                lambda: list(list_existing(chosen, recorder.context, connect(chosen.target)))
+            )
+            time.sleep(20)
+            assert not listing.done(), "it waits"
+            cluster.lab.start("kube-apiserver")
+            listing.result(60)
     finally:
         cluster.lab.start("kube-apiserver")
-    assert all(one.outcome is not Outcome.FAILED for one in listing.join())
     before = len(work.ended("restore"))
     work.wait_for("more bursts", lambda: len(work.ended("restore")) >= before + 4)
     seen = work.stop()
@@ -267,9 +279,6 @@ def test_the_token_expires_midway(cluster: Cluster, tmp_path: Path, account: str
 
 def _clean(cluster: Cluster, state: Path) -> None:
     """The journal of the broken run leads to what it left."""
-    from rpo_probes.volume_snapshot import VolumeSnapshotProbe
-
-    from rpo_sim.probe_contract import Recorder
 
     def cleaned() -> bool:
         told = VolumeSnapshotProbe().clean_up(

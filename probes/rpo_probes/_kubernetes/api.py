@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -27,7 +28,8 @@ Object = dict[str, Any]
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 30.0
 _PAUSE_SECONDS = 0.25
-PATIENCE_SECONDS = 60.0  # how long an outage of the API server is waited through
+PATIENCE_SECONDS = 180.0  # how long an outage of the API server is waited through, such as its upgrade
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,13 +235,18 @@ class Api:
 
     def _call(self, request: _Request) -> Object:
         """An answer as an object; while the server cannot be reached, again and again for a while."""
-        deadline = time.monotonic() + self.patience_seconds
+        deadline, told = time.monotonic() + self.patience_seconds, False
         while True:
             try:
                 return self._read(self._send(request), request.what)
-            except Unreachable:
+            except Unreachable as error:
                 if self.cancelled() or time.monotonic() >= deadline:
                     raise
+                if not told:
+                    _log.warning(
+                        "%s; trying for %g s", str(error).partition(": look")[0], self.patience_seconds
+                    )
+                    told = True
                 time.sleep(_PAUSE_SECONDS)
 
     def _read(self, answer: Any, what: str) -> Object:
