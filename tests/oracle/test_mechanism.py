@@ -260,8 +260,8 @@ def test_which_limit_binds_twelve_at_once(backend: str, operation: str, what: st
     chosen = [each for each in found.candidates if each.chosen]
     assert [type(each) for each in chosen] == [Candidate]
     held_out = chosen[0].held_out_error
-    assert held_out is not None
-    assert held_out < 0.2
+    assert (held_out is None) == (what == "kube-controller-manager")  # it binds at twelve only
+    assert held_out is None or held_out < 0.05
     assert any("smaller size" in text for text in found.warnings)
 
 
