@@ -118,8 +118,8 @@ def _fit_group(group: Group, families: Sequence[str], limits: Sequence[KnownLimi
 
 def _mechanism(group: Group, limits: Sequence[KnownLimit]) -> tuple[Mechanism | None, list[str]]:
     """What decides the group's bursts, where some were measured; else why it is not known."""
-    if not any(BURST_LABEL in item.labels for item in group.observations):
-        return None, []
+    if group.stage == "cut" or not any(BURST_LABEL in item.labels for item in group.observations):
+        return None, []  # a burst is over when its data can be used, not when it is frozen
     try:
         return fit_mechanism(group.observations, limits=limits), []
     except NoDataError as error:

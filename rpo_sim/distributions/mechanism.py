@@ -128,7 +128,7 @@ class Candidate:
 
     ``error`` is the root mean square relative error of p50, p95 and makespan over all sweeps, by operations;
     ``held_out_error`` the same at the largest concurrency when that was left out of the fit; None where
-    fewer than three concurrencies were measured.
+    fewer than three concurrencies were measured, or a limit is not seen in the smaller.
     """
 
     limits: tuple[str, ...]

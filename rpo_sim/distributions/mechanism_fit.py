@@ -122,15 +122,17 @@ def _candidate(fit: ChainFit, sweeps: Sweeps, targets: Targets) -> Candidate:
         before = Targets.of(sweeps.up_to(sweeps.levels[-2]))
         fewer = fit_chain(fit.limits, fit.servers, before)
         largest = tuple(burst for burst in targets.bursts if burst.n == sweeps.levels[-1])
-        # the vector counts bytes in units of the targets that it was fitted to
-        held_out = fewer.error(Targets(bursts=largest, singles=(), unit_bytes=before.unit_bytes))
+        if all_seen(fewer, before):  # else its tokens are any number, and so is the prediction
+            # the vector counts bytes in units of the targets that it was fitted to
+            held_out = fewer.error(Targets(bursts=largest, singles=(), unit_bytes=before.unit_bytes))
     names = tuple(limit.name for limit in fit.limits)
     return Candidate(limits=names, servers=fit.servers, error=fit.error(targets), held_out_error=held_out)
 
 
 def _loss(candidate: Candidate) -> float:
     """Squared error, in the sweeps and held out; each limit must earn its place."""
-    errors = [_NOISE, candidate.error, candidate.held_out_error or 0.0]
+    held_out = candidate.error if candidate.held_out_error is None else candidate.held_out_error
+    errors = [_NOISE, candidate.error, held_out]
     return float(np.sum(np.square(errors))) * _PRICE ** len(candidate.limits)
 
 
