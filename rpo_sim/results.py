@@ -350,7 +350,7 @@ def _result(item: dict[str, Any]) -> ResultSet:
             tier=TypeAdapter(Tier).validate_python(row["tier"]),
             vms=int(row["vms"]),
             worst_cases=tuple(_worst_case(case) for case in row.get("worst_cases", ())),
-            copy_rpa=_array(row.get("copy_rpa", ())).reshape(-1, len(row.get("worst_cases", ("",))) - 1),
+            copy_rpa=_copy_rpa(row),
             **{name: _array(row[name]) for name in _TIER_ARRAYS},
             also={str(name): _array(values) for name, values in row.get("also", {}).items()},
         )
@@ -366,6 +366,15 @@ def _result(item: dict[str, Any]) -> ResultSet:
     groups = tuple((name, count) for name, count in item["groups"])
     rest = {"tiers": tiers, "inputs": inputs, "groups": groups, "activities": tuple(item["activities"])}
     return ResultSet(**{**item, **plain, **rest, **arrays})
+
+
+def _copy_rpa(row: dict[str, Any]) -> FloatArray:
+    """One column per copy; none in results from before these were kept."""
+    copies = max(len(row.get("worst_cases", ())) - 1, 0)
+    values = _array(row["copy_rpa"]) if copies else np.zeros((0, 0))
+    if copies and (values.shape != (len(row["rpa"]), copies) or np.isnan(values).any()):
+        raise ValueError("copy_rpa does not hold one number per run and copy")
+    return values
 
 
 def _worst_case(case: dict[str, Any]) -> WorstCase:

@@ -1,5 +1,6 @@
 """How many unique bytes a VM writes within a window."""
 
+import bisect
 import itertools
 import math
 from dataclasses import dataclass
@@ -42,6 +43,17 @@ class ChangeCurve:
         between = np.interp(np.log(inside), np.log(self.windows), self.sizes)
         beyond = np.where(seconds < short, seconds / short, np.maximum(seconds, long) / long)
         return np.minimum(self.most, between * beyond)
+
+    def within_one(self, seconds: float) -> float:
+        """The same for one window."""
+        windows, sizes = self.windows, self.sizes
+        if seconds <= windows[0]:
+            return min(self.most, sizes[0] * seconds / windows[0])
+        if seconds >= windows[-1]:
+            return min(self.most, sizes[-1] * seconds / windows[-1])
+        k = bisect.bisect_left(windows, seconds)
+        part = math.log(seconds / windows[k - 1]) / math.log(windows[k] / windows[k - 1])
+        return min(self.most, sizes[k - 1] + part * (sizes[k] - sizes[k - 1]))
 
 
 def unique_bytes(group: Group, window_seconds: float) -> int:

@@ -6,6 +6,7 @@ the next one long: w' = V(w)/B. It settles where V(w) = B·w, if it settles (aft
 afterwards.
 """
 
+import bisect
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -67,17 +68,33 @@ class LinkClock:
         at = (self._ups[:, None] < up[:, :, None]).sum(axis=2) - 1
         return _of_rows(self._times, at) + (up - _of_rows(self._ups, at))
 
-    def of_run(self, row: int) -> "LinkClock":
+    def of_run(self, row: int) -> "RunClock":
         """The same for one run of the block alone."""
-        one = LinkClock.__new__(LinkClock)
-        one._times, one._ups = self._times[row : row + 1], self._ups[row : row + 1]
-        return one
+        return RunClock(self._times[row].tolist(), self._ups[row].tolist())
 
     def finish(self, start: FloatArray, seconds: FloatArray) -> FloatArray:
         """When transfers end that need so many seconds of the link; shapes (runs, VMs)."""
         moves = np.isfinite(start) & (seconds > 0)
         end = self.when(self.up_at(np.where(moves, start, 0.0)) + seconds)
         return np.where(moves, end, start)
+
+
+class RunClock:
+    """`LinkClock` of one run, one moment at a time, for an engine of events."""
+
+    def __init__(self, times: list[float], ups: list[float]) -> None:
+        self._times, self._ups = times, ups
+
+    def up_at(self, now: float) -> float:
+        """Seconds of up time, counted from the failure."""
+        at = bisect.bisect_right(self._times, now) - 1
+        up = self._ups[at]
+        return up + (now - self._times[at]) if self._ups[at + 1] > up else up
+
+    def when(self, up: float) -> float:
+        """The first moment at which the link has been up so long."""
+        at = bisect.bisect_left(self._ups, up) - 1
+        return self._times[at] + (up - self._ups[at])
 
 
 def _of_rows(table: FloatArray, at: npt.NDArray[np.intp]) -> FloatArray:
@@ -115,7 +132,7 @@ def outage_reach(plan: Plan, copy: CopyPlan) -> float:
         raise ModelError(
             f"link {link.name}: some of its outages were never seen to end; state an `assumed` duration"
         )
-    return 3 * longest
+    return 1.5 * longest
 
 
 def moved_bytes(plan: Plan, transfer: TransferPlan, window: FloatArray, full: BoolArray | None) -> FloatArray:

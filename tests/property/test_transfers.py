@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from rpo_sim.distributions.base import FloatArray
 from rpo_sim.model import simpy_engine
 from rpo_sim.model.block import BlockDraws
+from rpo_sim.model.change import ChangeCurve, unique_bytes
 from rpo_sim.model.compile import compile_plan
 from rpo_sim.model.draws import Draws
 from rpo_sim.model.overlap import BEGIN
 from rpo_sim.model.plan import Plan
 from rpo_sim.model.protection import Attempts, attempts, recovery_points, strike
 from rpo_sim.model.replication import LinkClock, transferred
+from rpo_sim.scenario.estate import Disk, Group
 from rpo_sim.scenario.load import load_scenario_text
 
 MIB = 2**20
@@ -190,6 +192,8 @@ def test_a_transfer_needs_its_time_of_the_link(
             left -= 0.0 if is_down else edge - now
             now = edge
         assert end == pytest.approx(now + left, rel=1e-9, abs=1e-6)
+        one = clock.of_run(0)
+        assert one.when(one.up_at(begun) + seconds) == pytest.approx(end, rel=1e-12, abs=1e-9)
 
 
 def test_a_longer_history_changes_no_point() -> None:
@@ -211,6 +215,20 @@ def test_a_longer_history_changes_no_point() -> None:
     np.testing.assert_allclose(
         points(protection.WARM_UP), points(protection.WARM_UP + 120), rtol=0, atol=1e-6
     )
+
+
+@settings(max_examples=200)
+@given(seconds=st.floats(0, 200_000))
+def test_one_window_moves_what_many_move(seconds: float) -> None:
+    group = Group(
+        name="db",
+        tier="gold",
+        disks=(Disk(capacity=3 * 1024 * MIB),),
+        change={"5m": 60 * MIB, "1h": 200 * MIB, "24h": 2048 * MIB},
+    )
+    curve = ChangeCurve.of(group)
+    assert curve.within_one(seconds) == pytest.approx(float(curve.within(np.array(seconds))), rel=1e-12)
+    assert curve.within_one(seconds) == pytest.approx(unique_bytes(group, seconds), abs=1)
 
 
 def test_attempts_of_endless_transfers_are_drawn_as_needed() -> None:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 
-import numpy as np
 import simpy
 
 from rpo_sim.model.plan import CopyPlan, LinkPlan, Plan
@@ -54,7 +53,7 @@ class Wire:
         """Now, on the link's clock."""
         if self._clock is None:
             return self.env.now
-        return float(self._clock.up_at(np.array([[self.env.now]]))[0, 0])
+        return self._clock.up_at(self.env.now)
 
     def _set_alarm(self) -> None:
         self._due, self._alarm = self._link.next_finish(), None
@@ -63,7 +62,7 @@ class Wire:
         if self._clock is None:
             at = self._due
         elif self._due > self._up():
-            at = float(self._clock.when(np.array([[self._due]]))[0, 0])
+            at = self._clock.when(self._due)
         else:
             at = self.env.now
         self._alarm = simpy.Timeout(self.env, max(at - self.env.now, 0.0))
@@ -114,9 +113,9 @@ class Sender:
         if isinstance(rule, float):
             return rule * self.transfer.factor
         window = self.transfer.settled_seconds if last is None else cut_at - last
-        return float(rule.within(np.array(window))) * self.transfer.factor
+        return rule.within_one(window) * self.transfer.factor
 
     def _succeeds(self, number: int, vm: int) -> bool:
         if self.attempts.more is not None:
             return bool(self.attempts.more(number)[self.run, vm])
-        return bool(np.isfinite(self.attempts.cut_delay[number, self.run, vm]))
+        return self.attempts.cut_delay.item(number, self.run, vm) < math.inf
