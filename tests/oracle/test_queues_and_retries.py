@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pytest
 
 from rpo_sim.distributions.base import FloatArray
 from rpo_sim.model import simpy_engine
@@ -36,55 +35,65 @@ class Traffic(RunInputs):
         return values
 
 
-def single_server(plan_of: PlanOf, gaps: FloatArray, service: FloatArray) -> FloatArray:
-    """Waits of a stream of VMs for one slot, from empty."""
+def single_server(plan_of: PlanOf, n: int) -> Plan:
+    """One slot; the first stage lets the VMs arrive one after the other."""
     stages = [
         {"stage": "prepare", "duration": {"assumed": "0s"}},
         {"stage": "data", "duration": {"assumed": "0s"}, "slots": {"server": 1}},
     ]
-    n = len(gaps)
-    plan = plan_of(count=n, stages=stages)
+    return plan_of(count=n, stages=stages)
+
+
+def waits_for(plan: Plan, gaps: FloatArray, service: FloatArray) -> FloatArray:
+    """How long each VM of a stream waits for the slot, from empty."""
     inputs = Traffic(
         block=BlockDraws(plan, Draws(1), 0), row=0, detect_seconds=0.0, declare_seconds=0.0,
-        options=((0,),) * n, seconds={"prepare": gaps.cumsum(), "data": service},
+        options=((0,),) * plan.n_vms, seconds={"prepare": gaps.cumsum(), "data": service},
     )  # fmt: skip
-    jobs = simpy_engine.recover(plan, inputs).jobs[:n]
+    jobs = simpy_engine.recover(plan, inputs).jobs[: plan.n_vms]
     return np.array([sum(s.end - s.start for s in job.segments if s.evidence == WAIT) for job in jobs])
 
 
 def test_waits_follow_lindley(plan_of: PlanOf) -> None:
-    """W(k+1) = max(0, W(k) + S(k) − A(k+1)), arrival by arrival."""
+    """M/G/1, arrival by arrival: W(k + 1) = max(0, W(k) + S(k) − A(k + 1))."""
     generator = np.random.default_rng(3)
     gaps, service = generator.exponential(1000.0, 2000), generator.gamma(0.5, 1600.0, 2000)
     expected, wait = [0.0], 0.0
     for k in range(1, 2000):
         wait = max(0.0, wait + service[k - 1] - gaps[k])
         expected.append(wait)
-    np.testing.assert_allclose(single_server(plan_of, gaps, service), expected, rtol=1e-9, atol=1e-5)
+    waits = waits_for(single_server(plan_of, 2000), gaps, service)
+    np.testing.assert_allclose(waits, expected, rtol=1e-9, atol=1e-5)
 
 
-@pytest.mark.parametrize("shape", ["fixed", "uniform"])
-def test_pollaczek_khinchine(plan_of: PlanOf, agrees: Agrees, controlled: Controlled, shape: str) -> None:
-    """E[W] = λ·E[S²] ÷ (2(1 − ρ)) at ρ = 0.2, for constant and for uniform service.
+def test_pollaczek_khinchine(plan_of: PlanOf, agrees: Agrees, controlled: Controlled) -> None:
+    """E[W] = λ·E[S²] ÷ (2(1 − ρ)) with constant service at ρ = 0.1.
 
-    Controls: what is left of one service when the next arrives, and its square; exact by integration.
+    Controls of known mean: what one service, and what two, leave for the next arrival, the square of the
+    first, and how many wait at all (ρ, as arrivals see time averages).
     """
-    mean, between, n, batches = 600.0, 3000.0, 1280, 80
-    generator = np.random.default_rng(11)
-    waits, left, rows = [], [], 80
+    service, between, n, rows = 600.0, 6000.0, 1280, 80
+    generator, plan = np.random.default_rng(11), single_server(plan_of, 1280)
+    waits, one, two = [], [], []
     for _ in range(rows):
         gaps = generator.exponential(between, n)
-        service = np.full(n, mean) if shape == "fixed" else generator.uniform(0, 2 * mean, n)
-        waits.append(single_server(plan_of, gaps, service)[80:])
-        left.append(np.maximum(service[79:-1] - gaps[80:], 0.0))
-    second = mean**2 if shape == "fixed" else (2 * mean) ** 2 / 3
-    exact = second / between / (2 * (1 - mean / between))
-    s = np.array([mean]) if shape == "fixed" else (np.arange(20_000) + 0.5) / 20_000 * 2 * mean
-    rest = s - between * (1 - np.exp(-s / between))  # E[(S − A)+ | S]
-    square = s**2 - 2 * between * rest  # E[((S − A)+)² | S]
-    flat, one = np.concatenate(waits), np.concatenate(left)
-    assert len(flat) % batches == 0
-    agrees(controlled(flat, [one, one**2], [rest.mean(), square.mean()]), exact)
+        waits.append(waits_for(plan, gaps, np.full(n, service))[80:])
+        one.append(np.maximum(service - gaps[80:], 0.0))
+        two.append(np.maximum(np.maximum(service - gaps[79:-1], 0.0) + service - gaps[80:], 0.0))
+
+    def left(work: FloatArray) -> FloatArray:  # E[(work − A)+] for an exponential gap A
+        return np.asarray(work - between * (1 - np.exp(-work / between)))
+
+    first = left(np.array([service]))[0]
+    gap = (np.arange(100_000) + 0.5) / 100_000 * service  # gaps that leave something of the first
+    density = np.exp(-gap / between) / between * service / len(gap)
+    second = (density * left(2 * service - gap)).sum() + math.exp(-service / between) * first
+    square = service**2 - 2 * between * first
+    flat = np.concatenate(waits)
+    controls = [np.concatenate(one), np.concatenate(two), np.concatenate(one) ** 2, flat > 1e-6]
+    load = service / between
+    exact = service**2 / between / (2 * (1 - load))
+    agrees(controlled(flat, controls, [first, second, square, load]), exact)
 
 
 # Tried again

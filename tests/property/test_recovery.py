@@ -16,6 +16,7 @@ from rpo_sim.model.compile import compile_plan
 from rpo_sim.model.experiment import replay, run_block, simulate
 from rpo_sim.model.journal import WAIT, Job, critical_path
 from rpo_sim.model.plan import Plan
+from rpo_sim.model.run import Ending
 from rpo_sim.results import ResultSet
 from rpo_sim.scenario.load import load_scenario_text
 
@@ -152,8 +153,38 @@ def _stage(draw: st.DrawFn, number: int, unit: str) -> dict[str, Any]:
     return stage
 
 
+def _enriched(
+    draw: st.DrawFn, groups: list[dict[str, Any]], stages: list[dict[str, Any]]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Quorum, a small target, curves, shifts, points tried, stages afterwards: (shared, recovery)."""
+    for group in groups:
+        group["needs"] = [
+            {"group": name, "at_least": 1} if draw(st.booleans()) else name for name in group["needs"]
+        ]
+        group |= {"demand": {"cores": draw(st.integers(0, 2))}, "writes": "10kB/s", "change": {"1h": "30MB"}}
+    groups[0]["demand"] = {"cores": 1}
+    for stage in stages:
+        if "over" not in stage and draw(st.booleans()):
+            stage["contention"] = {"usl": {"sigma": "20%", "kappa": "3%"}}
+        if stage.get("bytes") == "used":
+            stage["bytes"] = draw(st.sampled_from(["used", "changed", "written"]))
+    recovery: dict[str, Any] = {"target": {"cores": draw(st.integers(0, 12))}}
+    if draw(st.booleans()):
+        scan = {"stage": "verify", "name": "scan", "once_per": draw(st.sampled_from(["vm", "disk"]))}
+        last = max(i for i, stage in enumerate(stages) if stage["once_per"] in ("vm", "disk"))
+        stages.insert(last + 1, scan | {"bytes": "used", "scan_rate": "2MB/s", "slots": {"hosts": 2}})
+        recovery["points"] = "tried"
+    for kind, unit in (("migrate", "vm"), ("reprotect", "application"), ("cleanup", "incident")):
+        if draw(st.booleans()):
+            stages.append(_stage(draw, len(stages), unit) | {"stage": kind})
+    hands = [2, {"day": 2, "night": draw(st.integers(0, 1)), "hours": "08:00-20:00"}]
+    curve = {"throughput": {"1": "2MB/s", "3": "3MB/s", "6": "1MB/s"}, "extrapolate": "linear"}
+    links = [{}, {"contention": curve}]
+    return {"operators": draw(st.sampled_from(hands)), "link": draw(st.sampled_from(links))}, recovery
+
+
 @st.composite
-def plans(draw: st.DrawFn) -> Plan:
+def plans(draw: st.DrawFn, rich: bool = False) -> Plan:
     """Waves, needs, applications, disks, slots, a link, tokens, people, failures, retries and time-outs."""
     number = draw(st.integers(1, 4))
     groups: list[dict[str, Any]] = []
@@ -193,15 +224,25 @@ def plans(draw: st.DrawFn) -> Plan:
             recovery["concurrency"]["until"] = draw(st.sampled_from(vm_stages))
     if draw(st.booleans()):
         recovery["repair"] = {"assumed": {"exponential": {"mean": "5m"}}, "by": "people"}
+    more: dict[str, Any] = {"operators": 2, "link": {}}
+    failure = {"detect": _duration(draw), "declare": _duration(draw)}
+    if rich:
+        more, extra = _enriched(draw, groups, stages)
+        recovery |= extra
+        if "points" in extra:  # limits that end before the scan are refused
+            recovery.get("waves", {}).pop("barrier", None)
+            recovery.get("concurrency", {}).pop("until", None)
+            age = {"corruption": {"age": {"assumed": {"exponential": {"mean": "2h"}}}}}
+            failure = {"kind": age, "declare": failure["declare"]}
     return compiled(
         groups,
         stages,
         shared={
-            "people": {"operators": 2},
-            "links": {"wire": {"bandwidth": "3MB/s", "per_stream": "2MB/s"}},
+            "people": {"operators": more["operators"]},
+            "links": {"wire": {"bandwidth": "3MB/s", "per_stream": "2MB/s", **more["link"]}},
             "buckets": {"api": {"rate": "1/m", "burst": 4}},
         },
-        failure={"detect": _duration(draw), "declare": _duration(draw)},
+        failure=failure,
         path=[{"copy": "replica", "method": "promote"}, {"copy": "backup", "method": "full"}],
         **recovery,
     )
@@ -223,7 +264,7 @@ def at_most(stretches: list[tuple[float, float]], limit: int) -> bool:
 
 
 @settings(max_examples=250)
-@given(plan=plans(), run=st.integers(0, 24))
+@given(plan=plans() | plans(rich=True), run=st.integers(0, 24))
 def test_laws_of_a_recovery(plan: Plan, run: int) -> None:
     recovery = replay(plan, 1, run)
     for job in recovery.jobs:  # segments follow each other without overlap
@@ -235,6 +276,8 @@ def test_laws_of_a_recovery(plan: Plan, run: int) -> None:
             assert sum(share.seconds for share in shares) == pytest.approx(at, rel=1e-9)
             assert recovery.step[vm] >= 0
             assert at >= recovery.declared_at
+            assert recovery.ending[vm] is Ending.RECOVERED
+        assert all(ends[vm] >= at for ends in recovery.after.values())
     _gates_hold(plan, recovery.jobs)
     _pools_hold(plan, recovery.jobs)
 
@@ -255,7 +298,7 @@ def _gates_hold(plan: Plan, jobs: list[Job]) -> None:
 def _pools_hold(plan: Plan, jobs: list[Job]) -> None:
     """Work of stages that take slots, and people's repairs, never exceed the capacity of the pool."""
     for index, pool in enumerate(plan.pools):
-        holding = {stage.key for stage in plan.stages if index in stage.pools}
+        holding = {stage.key for stage in (*plan.stages, *plan.after) if index in stage.pools}
         if plan.repair_pool == index:
             holding.add("repair")
         work = [
@@ -282,7 +325,7 @@ def _in_flight(plan: Plan, jobs: list[Job]) -> list[tuple[float, float]]:
 
 
 @settings(max_examples=25)
-@given(plan=plans())
+@given(plan=plans() | plans(rich=True))
 def test_books_balance_and_runs_stand_alone(plan: Plan) -> None:
     """Evidence and activities sum to the RTA; a run is the same alone, in its block, and after others."""
     block = run_block(plan, 7, 1)
