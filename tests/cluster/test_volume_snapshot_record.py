@@ -1,4 +1,4 @@
-"""`--mode record` and `--mode list` on a real control plane: nothing lost, nothing doubled, intervals that hold."""
+"""`--mode record` and `--mode list` on the lab: nothing lost, nothing doubled, intervals that hold."""
 
 import math
 import time

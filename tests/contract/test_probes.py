@@ -51,8 +51,14 @@ def prometheus_with_history(tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield server.url
 
 
+ON_A_CLUSTER = {"volume_snapshot": "test_volume_snapshot_measure.py"}
+
+
 def test_every_bundled_probe_is_under_contract() -> None:
     tested = {cls().make_probe().name for cls in ProbeContract.__subclasses__() if cls.__module__ == __name__}
+    for name, file in ON_A_CLUSTER.items():
+        assert "(ProbeContract)" in (Path(__file__).parents[1] / "cluster" / file).read_text()
+        tested.add(name)
     bundled = {name for name in probe_names() if not name.startswith("third_party")}
     assert bundled <= tested
 

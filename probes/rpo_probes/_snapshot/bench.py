@@ -24,6 +24,7 @@ from rpo_sim.probe import ProbeContext
 from rpo_sim.records import Outcome
 
 _TICK_SECONDS = 0.1
+_LEAST_REMOVAL_SECONDS = 10.0
 _SETTLE_SECONDS = 1.0  # for stamps that come just after the end of an operation
 
 
@@ -47,6 +48,7 @@ class Bench:
     def __init__(self, api: Api, run: Run, journal: Journal, context: ProbeContext, timeout: float) -> None:
         self._api, self._run, self._journal, self._context = api, run, journal, context
         self._timeout = timeout
+        self.removal_seconds = max(_LEAST_REMOVAL_SECONDS, min(WAIT_SECONDS, timeout))
         self._flights: dict[str, Flight] = {}  # by kind and name
         self._pods: dict[str, tuple[Object, float]] = {}
         self._volumes: dict[str, VolumeFacts] = {}  # by the uid of their claim
@@ -265,7 +267,7 @@ class Bench:
         ProbeUnavailable
             If something holds them.
         """
-        found, stuck = remove(self.place, resource, part)
+        found, stuck = remove(self.place, resource, part, wait_seconds=self.removal_seconds)
         for item in found:
             self._flights.pop(f"{resource.plural}/{item['metadata']['name']}", None)
         if stuck:
@@ -273,9 +275,9 @@ class Bench:
             raise ProbeUnavailable(f"{resource.plural} {names} cannot be removed: {why_stuck(stuck[0])}")
         if resource is CLAIMS:
             gone = {item["metadata"]["uid"] for item in found}
-            if not self.wait(lambda: not gone & self._volumes.keys(), seconds=WAIT_SECONDS):
+            if not self.wait(lambda: not gone & self._volumes.keys(), seconds=self.removal_seconds):
                 raise ProbeUnavailable(
                     f"{len(gone & self._volumes.keys())} volumes of removed PVCs are still there after "
-                    f"{WAIT_SECONDS:g} s: is the driver running?"
+                    f"{self.removal_seconds:g} s: is the driver running?"
                 )
             self._ours -= gone

@@ -52,7 +52,7 @@ def measure(
 def _leave_nothing(bench: Bench, context: ProbeContext) -> bool:
     """Remove all that is ours; False if something stays, which is then told."""
     try:
-        left = tell(list(remove_all(bench.place)))
+        left = tell(list(remove_all(bench.place, wait_seconds=bench.removal_seconds)))
     except ProbeError as error:
         left = f"objects in {bench.place} ({error})"
     if left:

@@ -144,8 +144,8 @@ def _scoped(permission: Permission, settings: VolumeSnapshotSettings) -> Permiss
 
 
 def _is_needed(resource: str, settings: VolumeSnapshotSettings) -> bool:
-    """Pods are made only where they write and verify; everything else is needed always."""
-    return resource != "pods" or settings.mode != "measure" or settings.data == "pod" or settings.pods
+    """Pods are made unless that is ruled out; everything else is needed always."""
+    return resource != "pods" or settings.pods
 
 
 def _snapshots_known(api: Api) -> Finding:
