@@ -16,7 +16,7 @@ class PrometheusSettings(BaseModel):
 
     url: str = Field(
         default="http://localhost:9090",
-        description="Prometheus or Thanos, up to /api/v1: https://thanos-querier-openshift-monitoring.apps.…",
+        description="Address of Prometheus or Thanos, up to and without /api/v1, such as https://host:9091.",
     )
     token_file: Path | None = Field(
         default=None,

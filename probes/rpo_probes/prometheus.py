@@ -152,10 +152,7 @@ def _unanswered(settings: PrometheusSettings, error: ProbeError) -> Finding:
 
 def _metric_findings(found: "Sequence[Found]", settings: PrometheusSettings) -> list[Finding]:
     if found:
-        return [
-            Finding(what=f"{one.name}: {len(one.series)} series, {', '.join(one.stages)}", ok=True)
-            for one in found
-        ]
+        return [Finding(what=_in_words(one), ok=True) for one in found]
     since = format_duration(settings.since)
     return [
         Finding(
@@ -166,3 +163,8 @@ def _metric_findings(found: "Sequence[Found]", settings: PrometheusSettings) -> 
             "with --since; what is not scraped is not zero",
         )
     ]
+
+
+def _in_words(one: "Found") -> str:
+    series = f"{one.name}: {len(one.series)} series, {', '.join(one.stages)}"
+    return f"{series}. {one.metric.traps}" if one.metric.traps else series

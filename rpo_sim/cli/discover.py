@@ -39,14 +39,19 @@ def discover() -> None:
 class _DiscoverCommand(TyperCommand):
     """Its options are those settings of the installed probes that say where to look."""
 
-    _complete = False
+    _built: Any = None
 
-    def get_params(self, ctx: Any) -> Any:
+    @property
+    def params(self) -> Any:
         """The options, made when they are asked for: probes are not imported before."""
-        if not self._complete:
-            built = _with_options()
-            self.params, self.callback, self._complete = built.params, built.callback, True
-        return super().get_params(ctx)
+        if self._built is None:
+            self._built = _with_options()
+            self.callback = self._built.callback
+        return self._built.params
+
+    @params.setter
+    def params(self, _none: Any) -> None:
+        """The framework finds none on the function."""
 
 
 def _with_options() -> Any:

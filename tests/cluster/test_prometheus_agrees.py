@@ -19,7 +19,8 @@ EDGES = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60, 120, 300, 600, math.inf)
 CONTROLLER = "snapshot_controller_operation_total_seconds"
 PROVISIONER = "controller_persistentvolumeclaim_provision_duration_seconds"
 SCRAPES_SECONDS = 3.0
-SLACK_SECONDS = 0.05  # between the controller's sight of an object and ours
+SLACK_SECONDS = 0.05  # how much longer than the client's a controller's duration may seem
+LATE_SECONDS = 0.3  # how much later than we create it, a busy machine may show an object to the controller
 MEASURED = {"sizes": ("64Ki", "8Mi", "24Mi"), "volume_size": "64Mi", "concurrency": (1,), "enough": 5}
 
 
@@ -87,7 +88,7 @@ def test_bucket_counts_agree_also_over_a_restart_of_the_controller(place: Cluste
     assert total(of(news, PROVISIONER, "restore", "provision")) == len(measured("restore", "bound"))
     for edge in EDGES:
         below = total((one, count) for one, count in counted if one.upper_seconds <= edge)
-        assert at_most(edge - SLACK_SECONDS, ready) <= below <= at_most(edge + SLACK_SECONDS, ready), edge
+        assert at_most(edge - SLACK_SECONDS, ready) <= below <= at_most(edge + LATE_SECONDS, ready), edge
     assert len({bucket(seconds) for seconds in ready}) >= 3, "durations of one bucket would prove little"
 
 
