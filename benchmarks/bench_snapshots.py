@@ -104,7 +104,8 @@ def record_while_made(api: Api, kubeconfig: Path, state: Path) -> dict[str, obje
     made: list[float] = []
 
     def make() -> None:
-        time.sleep(4)
+        while not list(state.glob("record-*.json")):  # until the recorder watches
+            time.sleep(0.1)
         made.append(fill(api))
 
     maker = threading.Thread(target=make)

@@ -43,7 +43,10 @@ def measure(
     except Stopped:
         return
     except ProbeError as error:
-        raise named(error) from error
+        explained = named(error)
+        if explained is error:  # never its own cause: whoever follows the causes would not come to an end
+            raise
+        raise explained from error
     finally:
         bench.close()
         journal.close(all_gone=_leave_nothing(bench, context))
