@@ -91,3 +91,15 @@ def test_what_needs_the_lost_is_lost_with_it(plan_of: PlanOf) -> None:
     rta = simulate(plan_of(groups=groups, stages=stages, shared=shared, waves=waves), runs=1).vm_rta[0]
     assert np.isinf(rta[:2]).all()
     assert np.isfinite(rta[2])
+
+
+def test_a_quorum_that_cannot_be_is_given_up_at_once(plan_of: PlanOf) -> None:
+    """Room for two of five, three are needed: whoever needs them does not wait for the two to boot."""
+    groups = [
+        {"name": "etcd", "count": 5, "demand": {"cores": 1}},
+        {"name": "api", "needs": [{"group": "etcd", "at_least": 3}]},
+    ]
+    stages = [{"stage": "boot", "duration": {"assumed": "1m"}}]
+    found = replay(plan_of(groups=groups, stages=stages, target={"cores": 2}), 1, 0)
+    assert found.jobs[5].segments == []
+    assert np.isfinite(found.recovered_at).sum() == 2
