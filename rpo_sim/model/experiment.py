@@ -139,6 +139,9 @@ def _suspects(
         return ()
     ages = []
     for step in plan.path:
+        if step.copy not in found.suspects:  # a synchronous copy keeps no points to go back to
+            ages.append(((),) * plan.n_vms)
+            continue
         columns = (incident.failed_at[row] - found.suspects[step.copy][:, row]).T.tolist()
         ages.append(tuple(tuple(age for age in column if age < np.inf) for column in columns))
     return tuple(ages)
