@@ -57,7 +57,9 @@ class Bench:
         self.created = 0
         self._warm = 0
         self._arrivals: queue.Queue[tuple[Any, Change | ProbeError]] = queue.Queue()
-        self.place = Place(api=api.patient(_REMOVAL_PATIENCE_SECONDS), namespace=run.namespace, selector=run.selector)
+        self.place = Place(
+            api=api.patient(_REMOVAL_PATIENCE_SECONDS), namespace=run.namespace, selector=run.selector
+        )
         self._followers: list[Follower] = []
 
     def watch(self, *, pods: bool) -> None:
