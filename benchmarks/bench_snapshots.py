@@ -110,7 +110,7 @@ def record_while_made(api: Api, kubeconfig: Path, state: Path) -> dict[str, obje
 
     maker = threading.Thread(target=make)
     maker.start()
-    result = probe("record", kubeconfig, state, os.environ.get("RECORD_SECONDS", "180s"))
+    result = probe("record", kubeconfig, state, os.environ.get("RECORD_SECONDS", "400s"))
     maker.join()
     return {**result, "made_within_seconds": round(made[0], 1)}
 

@@ -136,7 +136,9 @@ def test_the_api_server_is_away_for_a_while(cluster: Cluster, tmp_path: Path) ->
     finally:
         cluster.lab.start("kube-apiserver")
     before = len(work.ended("restore"))
-    work.wait_for("more bursts", lambda: len(work.ended("restore")) >= before + 4)
+    work.wait_for(
+        "more bursts", lambda: len(work.ended("restore")) >= before + 4, 180
+    )  # controllers back off
     seen = work.stop()
     assert left(cluster) == []
     truth = truths(cluster)

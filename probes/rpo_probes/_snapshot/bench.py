@@ -25,6 +25,7 @@ from rpo_sim.records import Outcome
 
 _TICK_SECONDS = 0.1
 _LEAST_REMOVAL_SECONDS = 10.0
+_REMOVAL_PATIENCE_SECONDS = 90.0  # for an API server that is away, also after Ctrl-C
 _SETTLE_SECONDS = 1.0  # for stamps that come just after the end of an operation
 
 
@@ -56,7 +57,9 @@ class Bench:
         self.created = 0
         self._warm = 0
         self._arrivals: queue.Queue[tuple[Any, Change | ProbeError]] = queue.Queue()
-        self.place = Place(api=api.patient(30.0), namespace=run.namespace, selector=run.selector)
+        self.place = Place(
+            api=api.patient(_REMOVAL_PATIENCE_SECONDS), namespace=run.namespace, selector=run.selector
+        )
         self._followers: list[Follower] = []
 
     def watch(self, *, pods: bool) -> None:
