@@ -65,6 +65,7 @@ def warnings_of(mechanism: Mechanism, sweeps: Sweeps, known: Sequence[KnownLimit
     """Every weakness, the gravest first."""
     return (
         *_poor(mechanism),
+        *_unchecked(sweeps),
         *(text for limit in mechanism.limits for text in _of_limit(limit)),
         *_ambiguous(mechanism),
         *_unseen(mechanism, known),
@@ -80,6 +81,15 @@ def _poor(mechanism: Mechanism) -> list[str]:
     return [
         f"no chain comes within {format_ratio(_POOR)} of the sweeps (best: {format_ratio(chosen.error)}): "
         "another mechanism decides; state what limits this backend has (--limit), and sweep again"
+    ]
+
+
+def _unchecked(sweeps: Sweeps) -> list[str]:
+    if len(sweeps.levels) > 2:
+        return []
+    return [
+        f"only {len(sweeps.levels)} concurrencies were swept, so none could be held out: which limit decides "
+        "is not checked; sweep more at once"
     ]
 
 
