@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,11 +10,13 @@ from rpo_sim.distributions.base import FloatArray
 from rpo_sim.errors import ModelError
 from rpo_sim.model import simpy_engine
 from rpo_sim.model.block import RUNS_PER_BLOCK, BlockDraws
+from rpo_sim.model.choices import IntArray, options
 from rpo_sim.model.draws import Draws
+from rpo_sim.model.engines import Engine
 from rpo_sim.model.journal import critical_path
 from rpo_sim.model.plan import Chance, Input, Plan
-from rpo_sim.model.protection import Incident, recovery_points, strike
-from rpo_sim.model.run import Recovery, RunInputs
+from rpo_sim.model.protection import recovery_points, strike
+from rpo_sim.model.run import Recoveries, Recovery, run_inputs
 from rpo_sim.model.workers import Workers
 from rpo_sim.results import InputNote, ResultSet, TierRuns
 
@@ -32,7 +34,7 @@ class BlockResult:
     vm_rpa: FloatArray
     vm_rpa_best: FloatArray
     vm_rta: FloatArray
-    declared_at: FloatArray | float
+    declared_at: FloatArray
     evidence: FloatArray
     activities: FloatArray
 
@@ -43,74 +45,55 @@ def activity_names(plan: Plan) -> tuple[str, ...]:
     return ("detect", "declare", *(stage.key for stage in plan.stages), "repair", *tokens)
 
 
-def run_block(plan: Plan, seed: int, block: int) -> BlockResult:
+def run_block(plan: Plan, seed: int, block: int, engine: Engine = "simpy") -> BlockResult:
     """Simulate one block of runs in this process."""
     draws = BlockDraws(plan, Draws(seed), block)
     incident = strike(plan, draws)
     newest = recovery_points(plan, draws, incident, simpy_engine.protect)
-    results = [_run(plan, draws, incident, newest, row) for row in range(len(draws.runs))]
+    found = recoveries(plan, draws, options(plan, incident.failed_at, newest), engine)
+    failed_at = incident.failed_at[:, None]
+    copies = np.array([step.copy for step in plan.path], dtype=np.intp)
+    used = np.where(found.step >= 0, copies[found.step], -1)
+    restored = np.take_along_axis(newest, used[None], axis=0)[0]
+    recovered = np.isfinite(found.recovered_at)
     return BlockResult(
-        **{f.name: np.stack([getattr(result, f.name) for result in results]) for f in fields(BlockResult)}
+        age=incident.failed_at - incident.onset_at,
+        vm_rpa=np.where(recovered, failed_at - restored, np.inf),
+        vm_rpa_best=failed_at - newest.max(axis=0, initial=-np.inf),
+        vm_rta=found.recovered_at,
+        declared_at=found.declared_at,
+        evidence=found.evidence,
+        activities=found.activities,
     )
 
 
 def replay(plan: Plan, seed: int, run: int) -> Recovery:
-    """One run again, with its journal."""
+    """One run again, with its journal: always by the engine that a person can read."""
     block, row = divmod(run, RUNS_PER_BLOCK)
     draws = BlockDraws(plan, Draws(seed), block)
     incident = strike(plan, draws)
     newest = recovery_points(plan, draws, incident, simpy_engine.protect)
-    return simpy_engine.recover(plan, _inputs(plan, draws, incident, newest, row))
+    choices = options(plan, incident.failed_at, newest)
+    return simpy_engine.recover(plan, run_inputs(plan, draws, choices, row))
 
 
-def _inputs(plan: Plan, draws: BlockDraws, incident: Incident, newest: FloatArray, row: int) -> RunInputs:
-    failure = plan.failure
-    rpa = incident.failed_at[row] - newest[:, row]
-    return RunInputs(
-        block=draws,
-        row=row,
-        detect_seconds=float(draws.single("failure.detect", failure.detect)[row]),
-        declare_seconds=float(draws.single("failure.declare", failure.declare)[row]),
-        options=tuple(
-            _choose(plan, g, rpa[:, vm].tolist()) for g, group in enumerate(plan.groups) for vm in group.vms
-        ),
-    )
+def recoveries(plan: Plan, draws: BlockDraws, choices: IntArray, engine: Engine) -> Recoveries:
+    """All runs of a block, by either engine: the same numbers."""
+    if engine == "compiled":
+        from rpo_sim.model import compiled_engine
 
-
-def _choose(plan: Plan, group: int, rpa: list[float]) -> tuple[int, ...]:
-    """The steps of the path with a usable point, in the order in which a VM tries them."""
-    usable = [i for i, step in enumerate(plan.path) if rpa[step.copy] < np.inf]
-    if plan.choose == "freshest-clean":
-        usable.sort(key=lambda i: rpa[plan.path[i].copy])
-    elif plan.choose == "fastest-within-rpo":
-        rpo = plan.tiers[plan.groups[group].tier].rpo_seconds
-        limit = np.inf if rpo is None else rpo
-
-        def rank(i: int) -> tuple[bool, float]:
-            late = rpa[plan.path[i].copy] > limit
-            return late, rpa[plan.path[i].copy] if late else plan.path[i].estimate_seconds[group]
-
-        usable.sort(key=rank)
-    return tuple(usable)
-
-
-def _run(plan: Plan, draws: BlockDraws, incident: Incident, newest: FloatArray, row: int) -> BlockResult:
-    recovery = simpy_engine.recover(plan, _inputs(plan, draws, incident, newest, row))
-    failed_at = incident.failed_at[row]
-    best = newest[:, row].max(axis=0, initial=-np.inf)
-    used = np.array([plan.path[step].copy if step >= 0 else -1 for step in recovery.step])
-    restored = newest[used, row, np.arange(plan.n_vms)]
-    rta = np.array(recovery.recovered_at)
-    recovered = np.isfinite(rta)
-    evidence, activities = _critical(plan, recovery)
-    return BlockResult(
-        age=failed_at - incident.onset_at[row],
-        vm_rpa=np.where(recovered, failed_at - restored, np.inf),
-        vm_rpa_best=failed_at - best,
-        vm_rta=rta,
-        declared_at=recovery.declared_at,
-        evidence=evidence,
-        activities=activities,
+        return compiled_engine.recover_block(plan, draws, choices)
+    runs = [
+        simpy_engine.recover(plan, run_inputs(plan, draws, choices, row)) for row in range(len(draws.runs))
+    ]
+    books = [_critical(plan, recovery) for recovery in runs]
+    return Recoveries(
+        recovered_at=np.array([recovery.recovered_at for recovery in runs]),
+        step=np.array([recovery.step for recovery in runs], dtype=np.int32),
+        confirmed_by=np.array([recovery.confirmed_by for recovery in runs], dtype=np.int32),
+        declared_at=np.array([recovery.declared_at for recovery in runs]),
+        evidence=np.stack([evidence for evidence, _ in books]),
+        activities=np.stack([activities for _, activities in books]),
     )
 
 
@@ -136,6 +119,7 @@ def simulate(
     *,
     seed: int = 1,
     runs: int = DEFAULT_RUNS,
+    engine: Engine = "simpy",
     workers: Workers | None = None,
     progress: Progress | None = None,
     digests: dict[str, str] | None = None,
@@ -148,6 +132,8 @@ def simulate(
     seed : int
     runs : int
         Rounded up to whole blocks of 25. Fewer than 2,000 give wider intervals than they claim.
+    engine : {"simpy", "compiled"}
+        Which of the two runs the recoveries (see `rpo_sim.model.engines`); the results do not depend on it.
     workers : Workers, optional
         Where blocks run (see `pool`); here, if None. The results do not depend on it.
     progress : callable (runs done, runs in all), optional
@@ -170,7 +156,7 @@ def simulate(
     done: list[BlockResult] = []
     interrupted = False
     try:
-        for result in _blocks(plan, seed, blocks, workers):
+        for result in _blocks(plan, seed, blocks, engine, workers):
             done.append(result)
             if progress is not None:
                 progress(len(done) * RUNS_PER_BLOCK, blocks * RUNS_PER_BLOCK)
@@ -181,8 +167,10 @@ def simulate(
     return _result_set(plan, seed, done, interrupted, digests or {})
 
 
-def _blocks(plan: Plan, seed: int, blocks: int, workers: Workers | None) -> Iterator[BlockResult]:
-    calls = [(plan, seed, block) for block in range(blocks)]
+def _blocks(
+    plan: Plan, seed: int, blocks: int, engine: Engine, workers: Workers | None
+) -> Iterator[BlockResult]:
+    calls = [(plan, seed, block, engine) for block in range(blocks)]
     return workers.in_order(run_block, calls) if workers else itertools.starmap(run_block, calls)
 
 

@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
+from rpo_sim.distributions.base import FloatArray
 from rpo_sim.model.block import BlockDraws
 from rpo_sim.model.journal import Job
-from rpo_sim.model.plan import StagePlan
+from rpo_sim.model.plan import Plan, StagePlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,18 @@ class RunInputs:
         return values
 
 
+def run_inputs(plan: Plan, block: BlockDraws, options: npt.NDArray[np.int32], row: int) -> RunInputs:
+    """The numbers of one run of a block; ``options`` as `rpo_sim.model.choices.options` gives them."""
+    failure = plan.failure
+    return RunInputs(
+        block=block,
+        row=row,
+        detect_seconds=float(block.single("failure.detect", failure.detect)[row]),
+        declare_seconds=float(block.single("failure.declare", failure.declare)[row]),
+        options=tuple(tuple(step for step in steps if step >= 0) for steps in options[row].tolist()),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
     """What came of one run; times in seconds since the failure.
@@ -64,3 +80,20 @@ class Recovery:
     confirmed_by: list[int]
     declared_at: float
     jobs: list[Job]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recoveries:
+    """What came of the runs of a block, as `Recovery` has it for one; times in seconds since the failure.
+
+    ``recovered_at``, ``step`` and ``confirmed_by`` have shape (runs, VMs), ``declared_at`` (runs,).
+    ``evidence`` and ``activities``, of shape (runs, tiers, …), are the seconds along the critical path of
+    each tier's last VM, by what they rest on and by what was done; 0 where a VM of the tier was lost.
+    """
+
+    recovered_at: FloatArray
+    step: npt.NDArray[np.int32]
+    confirmed_by: npt.NDArray[np.int32]
+    declared_at: FloatArray
+    evidence: FloatArray
+    activities: FloatArray

@@ -1,0 +1,51 @@
+"""The two engines give the same numbers, bit for bit, whatever the scenario.
+
+`RPO_SIM_EXAMPLES=20000` tries more; the nightly run does.
+"""
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rpo_sim.errors import ModelError
+from rpo_sim.model import compiled_engine, simpy_engine
+from rpo_sim.model.block import BlockDraws
+from rpo_sim.model.choices import options
+from rpo_sim.model.draws import Draws
+from rpo_sim.model.experiment import recoveries
+from rpo_sim.model.plan import Plan
+from rpo_sim.model.protection import recovery_points, strike
+from tests.property.any_plan import any_plan
+
+pytest.importorskip("numba", reason="the compiled engine needs numba: pip install 'rpo-sim[fast]'")
+
+EXAMPLES = int(os.environ.get("RPO_SIM_EXAMPLES", "300"))
+RUNS = 3
+
+
+def assert_engines_agree(plan: Plan, seed: int) -> None:
+    """Every number of some runs by ``==``; also when neither engine comes to an end."""
+    assert compiled_engine.unsupported(plan) is None
+    draws = BlockDraws(plan, Draws(seed), 0, runs=RUNS)
+    incident = strike(plan, draws)
+    newest = recovery_points(plan, draws, incident, simpy_engine.protect)
+    choices = options(plan, incident.failed_at, newest)
+    try:
+        reference = recoveries(plan, draws, choices, "simpy")
+    except ModelError as endless:
+        with pytest.raises(ModelError) as told:
+            recoveries(plan, draws, choices, "compiled")
+        assert str(told.value) == str(endless)
+        return
+    fast = recoveries(plan, draws, choices, "compiled")
+    for name in ("recovered_at", "step", "confirmed_by", "declared_at", "evidence", "activities"):
+        np.testing.assert_array_equal(getattr(fast, name), getattr(reference, name), err_msg=name)
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(plan=any_plan(), seed=st.integers(0, 1000))
+def test_both_engines_give_the_same_numbers(plan: Plan, seed: int) -> None:
+    assert_engines_agree(plan, seed)
