@@ -37,8 +37,7 @@ def _stage(draw: st.DrawFn, name: str, unit: str) -> dict[str, Any]:
     if over:
         own = ["used", "60MB", "120MB"] if unit in ("vm", "disk") else ["60MB", "120MB"]
         stage |= {"over": draw(st.sampled_from(["wire", "trunk"])), "bytes": draw(st.sampled_from(own))}
-        if _some(draw):
-            stage["timeout"] = draw(st.sampled_from(["1m", "2m", "9m"]))
+        stage["timeout"] = draw(st.sampled_from(["1m", "2m", "9m", "30d"]))
     if not over or _some(draw):
         stage["duration"] = _duration(draw)
     if _some(draw):
@@ -46,20 +45,20 @@ def _stage(draw: st.DrawFn, name: str, unit: str) -> dict[str, Any]:
     if _some(draw, 3):
         stage["tokens"] = {name: draw(st.integers(1, 3)) for name in draw(_buckets)}
     if _some(draw, 4):
-        stage.setdefault("timeout", draw(st.sampled_from(["0s", "1m", "3m"])))
+        stage.setdefault("timeout", draw(st.sampled_from(["1s", "1m", "3m"])))
     if _some(draw, 3):
         share = draw(st.sampled_from(["0%", "40%", "80%"]))
         stage |= {"success": {"assumed": share}, "retries": draw(st.integers(0, 3))}
     if _some(draw, 3):
         stage["by"] = "people"
-    if _some(draw, 4):
+    if "duration" in stage and _some(draw, 4):
         stage["times"] = draw(st.integers(1, 3))
     if _some(draw, 3):
         stage["when"] = draw(st.sampled_from(["promote", "instant", "full"]))
     return stage
 
 
-_pools = st.lists(st.sampled_from(["hosts", "movers"]), min_size=1, unique=True)
+_pools = st.sampled_from([["hosts"], ["movers"], ["hosts", "movers"]])  # in one order: no deadlocks
 _buckets = st.lists(st.sampled_from(["api", "qps"]), min_size=1, unique=True)
 
 
@@ -72,7 +71,7 @@ def _groups(draw: st.DrawFn, number: int) -> list[dict[str, Any]]:
             "disks": disks[: draw(st.integers(1, 3))],
             "needs": draw(st.lists(st.sampled_from([f"g{i}" for i in range(g)]), unique=True)) if g else [],
             "application": draw(st.sampled_from(["a", "b", f"g{g}"])),
-            "tier": draw(st.sampled_from(["gold", "silver"])),
+            "tier": draw(st.sampled_from(["gold", "silver"])) if g else "gold",
         }
         for g in range(number)
     ]
@@ -135,6 +134,7 @@ def _document(draw: st.DrawFn) -> dict[str, Any]:
         "wire": {"bandwidth": draw(st.sampled_from(["1MB/s", "3MB/s", "6MB/s"])), **per_stream},
         "trunk": {"bandwidth": "2MB/s"},
     }
+    objective = {"rpo": draw(st.sampled_from(["20m", "2h"])), "rto": "1h", "share_of_incidents": "90%"}
     return {
         "version": 1,
         "scenario": "any",
@@ -144,7 +144,7 @@ def _document(draw: st.DrawFn) -> dict[str, Any]:
             "vault": {"site": "there", "cluster": "there", "backend": "there"},
         },
         "estate": {"groups": _groups(draw, number)},
-        "objectives": {"gold": {"rpo": draw(st.sampled_from(["20m", "2h"])), "rto": "1h", "share_of_incidents": "90%"}},
+        "objectives": {"gold": objective},
         "failure": {"scope": "site", "detect": _duration(draw), "declare": _duration(draw)},
         "shared": {
             "people": {"operators": draw(st.integers(1, 3))},
@@ -160,4 +160,3 @@ def _document(draw: st.DrawFn) -> dict[str, Any]:
 def any_plan(draw: st.DrawFn) -> Plan:
     """A plan that may use everything at once."""
     return compile_plan(load_scenario_text(json.dumps(_document(draw))).scenario, "vmware")
-

@@ -34,7 +34,8 @@ def recover_block(plan: Plan, block: "BlockDraws", options: "IntArray") -> "Reco
     from rpo_sim.model.compiled_engine import jit
 
     if not jit.is_cached():
-        print("compiling the kernel, once: about 20 s …", file=sys.stderr, flush=True)
+        sys.stderr.write("compiling the kernel, once: this takes about half a minute …\n")
+        sys.stderr.flush()
     from rpo_sim.model.compiled_engine import engine
 
     return engine.recover_block(plan, block, options)

@@ -25,7 +25,8 @@ def _digest() -> str:
     found = hashlib.blake2b(digest_size=8)
     for version in (numba.__version__, sys.version):
         found.update(version.encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    here = Path(__file__).parent
+    for source in (*sorted(here.glob("*.py")), here.with_name("sharing.py")):
         found.update(source.name.encode() + source.read_bytes())
     return found.hexdigest()
 
@@ -49,24 +50,25 @@ def _folder() -> Path | None:
 
 
 CACHE = _folder()
+_config: Any = config
+_njit: Any = numba.njit
+_AS_WRITTEN = {"nogil": True, "error_model": "numpy"}  # and no fastmath: sums are not to be regrouped
 
 
 def compiled(function: F) -> F:
-    """Compile on first call, kept for later processes; without the GIL, with IEEE arithmetic as written."""
-    before = config.CACHE_DIR
-    config.CACHE_DIR = str(CACHE or "")
+    """Compile on first call, and keep what was compiled for later processes."""
+    before = _config.CACHE_DIR
+    _config.CACHE_DIR = str(CACHE or "")
     try:
-        made: F = numba.njit(nogil=True, cache=CACHE is not None, error_model="numpy")(function)
+        made: F = _njit(cache=CACHE is not None, **_AS_WRITTEN)(function)
     finally:
-        config.CACHE_DIR = before
+        _config.CACHE_DIR = before
     return made
 
 
 def part(function: F) -> F:
-    """A piece of a kernel."""
-    made: F = numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(
-        function
-    )
+    """A piece of a kernel, for other pieces to call."""
+    made: F = _njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_AS_WRITTEN)(function)
     return made
 
 

@@ -81,14 +81,10 @@ def _clear(plan: Any, run: Any, draws: Any, row: int) -> None:
     run.urgent_at, run.n_urgent, run.n_segments, run.next_job = 0, 0, 0, plan.n_jobs
     run.status, run.row, run.ended, run.declared_at = DONE, row, 0, 0.0
     for vm in range(plan.n_vms):
-        group = int_at(plan.vm_group, vm)
         _begin(run, vm, VM, vm, TURN)
-        job_at(run, vm).group, job_at(run, vm).kind, job_at(run, vm).rank = (
-            group,
-            group,
-            int_at(plan.ranks, vm),
-        )
-        job_at(run, vm).step, job_at(run, vm).recovered_at, job_at(run, vm).confirmed_by = -1, math.inf, -1
+        me, group = job_at(run, vm), int_at(plan.vm_group, vm)
+        me.group, me.kind, me.rank = group, group, int_at(plan.ranks, vm)
+        me.step, me.recovered_at, me.confirmed_by = -1, math.inf, -1
     _begin(run, plan.n_vms, LEAD, 0, DETECT)
     for w in range(plan.n_waves):
         _begin(run, wave_job(plan, w), WAVE, w, TURN)

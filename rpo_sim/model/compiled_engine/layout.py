@@ -57,16 +57,14 @@ OUTCOME = _record(
     ("recovered_at", "i8"), ("step", "i8"), ("confirmed_by", "i8"), ("declared_at", "i8"), ("evidence", "i8"),
     ("activities", "i8"),
 )  # fmt: skip
-INT, LONG, REAL, BYTE = (_record(("value", kind)) for kind in ("i4", "i8", "f8", "u1"))
-
 # A run
 
 JOB = _record(
-    ("start", "f8"), ("asked_at", "f8"), ("state", "i4"), ("after", "i4"), ("stage", "i4"), ("at", "i4"), ("at_pool", "i4"),
-    ("retry", "i4"), ("tried", "i4"), ("place", "i4"), ("member", "i4"), ("kind", "i4"), ("parent", "i4"),
-    ("by", "i4"), ("rank", "i4"), ("group", "i4"), ("segment", "i4"), ("ahead", "i4"), ("behind", "i4"),
-    ("left", "i4"), ("ok", "i4"), ("held", "i4"), ("safe", "i4"), ("role", "i4"), ("done", "i8"),
-    ("recovered_at", "f8"), ("step", "i4"), ("confirmed_by", "i4"),
+    ("start", "f8"), ("asked_at", "f8"), ("state", "i4"), ("after", "i4"), ("stage", "i4"), ("at", "i4"),
+    ("at_pool", "i4"), ("retry", "i4"), ("tried", "i4"), ("place", "i4"), ("member", "i4"), ("kind", "i4"),
+    ("parent", "i4"), ("by", "i4"), ("rank", "i4"), ("group", "i4"), ("segment", "i4"), ("ahead", "i4"),
+    ("behind", "i4"), ("left", "i4"), ("ok", "i4"), ("held", "i4"), ("safe", "i4"), ("role", "i4"),
+    ("done", "i8"), ("recovered_at", "f8"), ("step", "i4"), ("confirmed_by", "i4"),
 )  # fmt: skip
 STREAM = _record(
     ("bytes_", "f8"), ("cap", "f8"), ("finish", "f8"), ("order", "i8"), ("capped", "i4"), ("at", "i4"),
@@ -88,17 +86,18 @@ HEAP = _record(("jobs", "i8"), ("count", "i4"))
 EXPIRIES = _record(("first", "i4"), ("last", "i4"))
 SHARE = _record(("seconds", "f8"), ("segment", "i4"))
 COHORT = _record(
-    ("left", "i4"), ("hasty", "i4"), ("ok", "i4"), ("some", "i4"), ("came", "i4"), ("seen", "i4"), ("by", "i4"),
-    ("good", "i4"),
+    ("left", "i4"), ("hasty", "i4"), ("ok", "i4"), ("some", "i4"), ("came", "i4"), ("seen", "i4"),
+    ("by", "i4"), ("good", "i4"),
 )  # fmt: skip
 RUN = _record(
     ("now", "f8"), ("sequence", "i8"), ("n_timed", "i4"), ("instant", "i4"), ("n_instants", "i4"),
     ("urgent_at", "i4"), ("n_urgent", "i4"), ("n_segments", "i4"), ("next_job", "i4"), ("status", "i4"),
     ("stage", "i4"), ("attempt", "i4"), ("row", "i4"), ("ended", "i4"), ("declared_at", "f8"),
     ("instants_size", "i4"), ("segments_size", "i4"),
-    ("jobs", "i8"), ("streams", "i8"), ("timed", "i8"), ("instants", "i8"), ("urgent", "i8"), ("segments", "i8"),
-    ("pools", "i8"), ("flows", "i8"), ("heaps", "i8"), ("finished", "i8"), ("levels", "i8"), ("expiries", "i8"),
-    ("cohorts", "i8"), ("tries", "i8"), ("options", "i8"), ("shares", "i8"), ("last_vms", "i8"),
+    ("jobs", "i8"), ("streams", "i8"), ("timed", "i8"), ("instants", "i8"), ("urgent", "i8"),
+    ("segments", "i8"), ("pools", "i8"), ("flows", "i8"), ("heaps", "i8"), ("finished", "i8"),
+    ("levels", "i8"), ("expiries", "i8"), ("cohorts", "i8"), ("tries", "i8"), ("options", "i8"),
+    ("shares", "i8"), ("last_vms", "i8"),
 )  # fmt: skip
 
 # How a call of the kernel ended

@@ -11,21 +11,22 @@ from typing import Any
 import numba
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import extending, types
 from numba.core import config
-from numba.extending import intrinsic
 
 from rpo_sim.model.compiled_engine import layout
 
 _TABLES: dict[int, Any] = {}
 _I64 = ir.IntType(64)
+_INTERPRETED = bool(getattr(config, "DISABLE_JIT"))  # noqa: B009 - numba sets its settings at run time
+_intrinsic: Any = extending.intrinsic
 
 
 def address(table: "np.ndarray[Any, Any]") -> int:
     """Where a table stands; the caller keeps it alive."""
     assert table.flags.c_contiguous
     at = int(table.ctypes.data)
-    if config.DISABLE_JIT:
+    if _INTERPRETED:
         _TABLES[at] = table.reshape(-1)
     return at
 
@@ -38,11 +39,10 @@ def _where(builder: Any, table: Any, index: Any, size: int, kind: Any) -> Any:
 
 def _rows(column: str, kind: "np.dtype[Any]") -> Callable[[Any, int], Any]:
     """Rows of the table whose address stands in a column of a record."""
-    if config.DISABLE_JIT:
+    if _INTERPRETED:
         return lambda owner, index: _TABLES[int(getattr(owner, column))][int(index)]
     row = numba.from_dtype(kind)
 
-    @intrinsic  # type: ignore[untyped-decorator]
     def at(_: Any, owner: Any, index: Any) -> Any:
         def generate(context: Any, builder: Any, __: Any, arguments: Any) -> Any:
             start = builder.ptrtoint(arguments[0], _I64)
@@ -53,21 +53,22 @@ def _rows(column: str, kind: "np.dtype[Any]") -> Callable[[Any, int], Any]:
         del index
         return row(owner, types.int64), generate
 
-    found: Callable[[Any, int], Any] = at
+    found: Callable[[Any, int], Any] = _intrinsic(at)
     return found
 
 
 def _number(stored: Any, seen: Any) -> Callable[[int, int], Any]:
     """Reads a number of a table of such numbers."""
-    if config.DISABLE_JIT:
+    if _INTERPRETED:
         return lambda table, index: _TABLES[int(table)][int(index)].item()
     kind = ir.DoubleType() if seen is types.float64 else ir.IntType(stored.bitwidth)
 
-    @intrinsic  # type: ignore[untyped-decorator]
     def at(_: Any, table: Any, index: Any) -> Any:
         def generate(__: Any, builder: Any, ___: Any, arguments: Any) -> Any:
             size = stored.bitwidth // 8
-            value = builder.load(_where(builder, *arguments, size, kind.as_pointer()), align=size)
+            value = builder.load(
+                _where(builder, arguments[0], arguments[1], size, kind.as_pointer()), align=size
+            )
             if seen is types.float64:
                 return value
             return (builder.sext if stored.signed else builder.zext)(value, _I64)
@@ -75,13 +76,13 @@ def _number(stored: Any, seen: Any) -> Callable[[int, int], Any]:
         del table, index
         return seen(types.int64, types.int64), generate
 
-    found: Callable[[int, int], Any] = at
+    found: Callable[[int, int], Any] = _intrinsic(at)
     return found
 
 
 def _change(stored: Any, seen: Any) -> Callable[[int, int, Any], None]:
     """Changes a number of a table of such numbers."""
-    if config.DISABLE_JIT:
+    if _INTERPRETED:
 
         def change(table: int, index: int, value: Any) -> None:
             _TABLES[int(table)][int(index)] = value
@@ -89,19 +90,20 @@ def _change(stored: Any, seen: Any) -> Callable[[int, int, Any], None]:
         return change
     kind = ir.DoubleType() if seen is types.float64 else ir.IntType(stored.bitwidth)
 
-    @intrinsic  # type: ignore[untyped-decorator]
     def put(_: Any, table: Any, index: Any, value: Any) -> Any:
         def generate(context: Any, builder: Any, __: Any, arguments: Any) -> Any:
             size, new = stored.bitwidth // 8, arguments[2]
             if seen is not types.float64 and size < 8:
                 new = builder.trunc(new, kind)
-            builder.store(new, _where(builder, *arguments[:2], size, kind.as_pointer()), align=size)
+            builder.store(
+                new, _where(builder, arguments[0], arguments[1], size, kind.as_pointer()), align=size
+            )
             return context.get_dummy_value()
 
         del table, index, value
         return types.void(types.int64, types.int64, seen), generate
 
-    made: Callable[[int, int, Any], None] = put
+    made: Callable[[int, int, Any], None] = _intrinsic(put)
     return made
 
 

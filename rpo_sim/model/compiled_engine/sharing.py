@@ -187,6 +187,16 @@ def _set_alarm(plan: Any, run: Any, link: int) -> None:
 
 
 @part
+def _is_capped_at_once(plan: Any, run: Any, link: int, cap: float) -> bool:
+    """Whether the first thing that rebalancing would do is to cap a stream that has come in uncapped."""
+    flow, high, low = flow_at(run, link), _top(run, link, _HIGHEST), _top(run, link, _LOWEST)
+    level = float((link_at(plan, link).bandwidth - flow.capped_rate) / (flow.uncapped + 1))
+    if high >= 0 and stream_at(run, high).cap > level * (1 + _HAIR):
+        return False
+    return bool(cap <= level and (low < 0 or cap < stream_at(run, low).cap))
+
+
+@part
 def send(plan: Any, run: Any, link: int, job: int, bytes_: float, cap: float) -> None:
     """Start a transfer; the job is resumed when it has finished."""
     flow, stream = flow_at(run, link), stream_at(run, job)
@@ -194,7 +204,10 @@ def send(plan: Any, run: Any, link: int, job: int, bytes_: float, cap: float) ->
     stream.bytes_, stream.cap, stream.order, stream.link = bytes_, cap, flow.order, link
     stream.finished, stream.settled = 0, 0
     flow.order += 1
-    _uncap(run, link, job, bytes_)
+    if _is_capped_at_once(plan, run, link, cap):
+        _cap(run, link, job, (flow.served + bytes_) - flow.served)
+    else:
+        _uncap(run, link, job, bytes_)
     _rebalance(plan, run, link)
     _set_alarm(plan, run, link)
 
