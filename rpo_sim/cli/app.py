@@ -101,7 +101,20 @@ def _explain(error: BaseException) -> None:
         cause = cause.__cause__
 
 
-for command in (demo, measure, fit, check, init, scenarios, lint, simulate, verdict, parity, observations):
+for command in (
+    demo,
+    measure,
+    fit,
+    check,
+    init,
+    scenarios,
+    lint,
+    simulate,
+    replay,
+    verdict,
+    parity,
+    observations,
+):
     command.register(app)
 
 

@@ -6,6 +6,7 @@ import typer
 
 from rpo_sim.cli.options import (
     BindOption,
+    EngineOption,
     OutputOption,
     PlatformsOption,
     ProfileOption,
@@ -34,6 +35,7 @@ def parity(
     bind: BindOption = None,
     runs: RunsOption = 2000,
     seed: SeedOption = 1,
+    engine: EngineOption = "auto",
     workers: WorkersOption = 0,
     gate: Annotated[
         bool,
@@ -89,6 +91,7 @@ def parity(
                 seed=seed,
                 runs=runs,
                 vary=False,
+                engine=engine,
                 workers=processes,
             )
             if interrupted(made):

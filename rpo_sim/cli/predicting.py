@@ -14,6 +14,7 @@ from rpo_sim.cli.progress import progress_bar
 if TYPE_CHECKING:
     from rpo_sim.analysis.prediction import Prediction
     from rpo_sim.distributions.profile import Profile
+    from rpo_sim.model.engines import Asked
     from rpo_sim.model.workers import Workers
     from rpo_sim.scenario.load import LoadedScenario
     from rpo_sim.scenario.schema import Bind
@@ -82,6 +83,7 @@ def predictions(
     seed: int,
     runs: int,
     vary: bool,
+    engine: "Asked",
     workers: "Workers | None",
 ) -> "list[Prediction]":
     """A prediction per platform; after Ctrl-C those that were finished, and the one that was begun."""
@@ -99,6 +101,8 @@ def predictions(
                     seed=seed,
                     runs=runs,
                     vary=vary,
+                    engine=engine,
+                    say=lambda text: typer.echo(text, err=True),
                     workers=workers,
                     progress=lambda what, done, of: bar(done, of, what),
                 )

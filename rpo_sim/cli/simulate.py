@@ -1,12 +1,13 @@
 """`rpo-sim simulate`: the predicted RPA and RTA of a scenario."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from rpo_sim.cli.options import (
     BindOption,
+    EngineOption,
     OutputOption,
     PlatformsOption,
     ProfileOption,
@@ -15,11 +16,6 @@ from rpo_sim.cli.options import (
     SeedOption,
     WorkersOption,
 )
-
-if TYPE_CHECKING:
-    from rpo_sim.distributions.profile import Profile
-    from rpo_sim.scenario.load import LoadedScenario
-    from rpo_sim.scenario.schema import Bind
 
 
 def register(app: typer.Typer) -> None:
@@ -34,6 +30,7 @@ def simulate(
     bind: BindOption = None,
     runs: RunsOption = 2000,
     seed: SeedOption = 1,
+    engine: EngineOption = "auto",
     workers: WorkersOption = 0,
     vary: Annotated[
         bool,
@@ -87,8 +84,10 @@ def simulate(
     measured = read_profile(profile)
     binds = read_binds(bind, [loaded], measured)
     if trace:
+        from rpo_sim.cli.replay import told
+
         for name in platforms:
-            typer.echo(_trace(loaded, name, measured, binds, seed, run), nl=False)
+            typer.echo(told(loaded, name, measured, binds, seed, run), nl=False)
         return
     if out is not None:
         check_writable(out)
@@ -101,6 +100,7 @@ def simulate(
             seed=seed,
             runs=runs,
             vary=vary,
+            engine=engine,
             workers=processes,
         )
     typer.echo(render_predictions([prediction.base for prediction in made], output), nl=False)
@@ -108,19 +108,3 @@ def simulate(
         save_results([result for prediction in made for result in prediction.results()], out)
         typer.echo(f"every run written to {out}; judge it with: rpo-sim verdict {out}", err=True)
     note_interruption(made)
-
-
-def _trace(
-    loaded: "LoadedScenario",
-    platform: str,
-    profile: "Profile | None",
-    binds: "dict[str, Bind]",
-    seed: int,
-    run: int,
-) -> str:
-    from rpo_sim.model.compile import compile_plan
-    from rpo_sim.model.experiment import replay
-    from rpo_sim.report.trace import render_trace
-
-    plan = compile_plan(loaded.scenario, platform, profile, binds)
-    return render_trace(plan, replay(plan, seed, run), run)

@@ -7,6 +7,8 @@ import typer
 
 from rpo_sim.cli.options import (
     BindOption,
+    Engine,
+    EngineOption,
     OutputOption,
     PlatformsOption,
     ProfileOption,
@@ -41,6 +43,7 @@ def verdict(
     store: StoreOption = None,
     runs: RunsOption = 2000,
     seed: SeedOption = 1,
+    engine: EngineOption = "auto",
     workers: WorkersOption = 0,
     output: OutputOption = "table",
 ) -> None:
@@ -76,10 +79,10 @@ def verdict(
 
     drills = _drills(store)
     if scenario.endswith(".json"):
-        _refuse_options(context, "profile", "bind", "runs", "seed", "workers")
+        _refuse_options(context, "profile", "bind", "runs", "seed", "engine", "workers")
         made = _saved(scenario, platform)
     else:
-        made = _predict(scenario, platform, profile, bind, runs, seed, workers)
+        made = _predict(scenario, platform, profile, bind, runs, seed, engine, workers)
     verdicts = [judged for prediction in made for judged in judge(prediction, drills)]
     typer.echo(render_verdicts(verdicts, output), nl=False)
     note_interruption(made)
@@ -118,6 +121,7 @@ def _predict(
     bind: BindOption,
     runs: int,
     seed: int,
+    engine: Engine,
     workers: int,
 ) -> "list[Prediction]":
     from rpo_sim.cli.predicting import chosen_platforms, predictions, read_binds, read_profile, worker_pool
@@ -136,6 +140,7 @@ def _predict(
             seed=seed,
             runs=runs,
             vary=True,
+            engine=engine,
             workers=processes,
         )
 

@@ -6,6 +6,7 @@ arrays have one row per run of the block.
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -101,6 +102,15 @@ class BlockDraws:
             u = np.concatenate([self.vm_uniforms("repair", "repair", attempt), others], axis=1)
             self._tables[key] = sample(self._distributions(item)[0], u)
         return self._tables[key]
+
+    def is_fixed(self, item: Input) -> bool:
+        """Whether it is the same in every run and for every VM of a group."""
+        return all(isinstance(kind, Fixed) for kind in self._distributions(item))
+
+    def one_per_group(self) -> "BlockDraws":
+        """The same block for an estate with one VM per group: for what all VMs of a group have alike."""
+        groups = tuple(replace(group, first=g, count=1) for g, group in enumerate(self.plan.groups))
+        return BlockDraws(replace(self.plan, groups=groups), self._draws, self._block, len(self.runs))
 
     def _distributions(self, item: Input) -> tuple[Distribution, ...]:
         if item.key not in self._drawn:

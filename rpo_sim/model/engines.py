@@ -10,6 +10,7 @@ Engine = Literal["simpy", "compiled"]
 Asked = Literal["simpy", "compiled", "auto"]
 
 WORTHWHILE = 50_000  # VM-restores: about two seconds of SimPy, and loading the kernel takes one
+WORTH_COMPILING = 1_000_000  # about 40 seconds of SimPy; compiling takes about 20, once
 _INSTALL = "pip install 'rpo-sim[fast]'"
 
 
@@ -28,11 +29,15 @@ def choose(plan: Plan, asked: Asked, runs: int) -> tuple[Engine, str | None]:
     ModelError
         If the compiled engine was asked for and cannot run this plan.
     """
-    if asked == "simpy" or (asked == "auto" and runs * plan.n_vms < WORTHWHILE):
+    restores = runs * plan.n_vms
+    if asked == "simpy" or (asked == "auto" and restores < WORTHWHILE):
         return "simpy", None
     reason = _obstacle(plan)
     if reason is None:
-        return "compiled", None
+        from rpo_sim.model.compiled_engine import is_kept
+
+        compiles = asked == "compiled" or restores >= WORTH_COMPILING or is_kept()
+        return "compiled" if compiles else "simpy", None
     if asked == "compiled":
         raise ModelError(f"--engine compiled: {reason[0]}; {reason[1]}, or use --engine simpy")
     return "simpy", f"the SimPy engine runs {plan.scenario} on {plan.platform}: {reason[0]}"

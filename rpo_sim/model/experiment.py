@@ -153,6 +153,10 @@ def simulate(
     blocks = -(-runs // RUNS_PER_BLOCK)
     if blocks < 1:
         raise ModelError(f"{runs} runs: ask for at least one")
+    if engine == "compiled":
+        from rpo_sim.model import compiled_engine
+
+        compiled_engine.prepare(plan, seed)
     done: list[BlockResult] = []
     interrupted = False
     try:

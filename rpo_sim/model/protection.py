@@ -268,10 +268,18 @@ def recovery_points(plan: Plan, block: BlockDraws, incident: Incident, engine: S
         if copy.pool is not None:
             contended.setdefault(copy.pool, []).append(c)
             continue
-        runs = attempts(copy, block, incident)
-        newest[c] = newest_usable(copy, without_slots(copy, runs), incident)
+        newest[c] = _newest_without_slots(copy, block, incident)
     for members in contended.values():
         jobs = [(plan.copies[c], attempts(plan.copies[c], block, incident)) for c in members]
         for c, points in zip(members, engine(plan, jobs), strict=True):
             newest[c] = newest_usable(plan.copies[c], points, incident)
     return newest
+
+
+def _newest_without_slots(copy: CopyPlan, block: BlockDraws, incident: Incident) -> FloatArray:
+    """The newest usable cut of a copy that waits for nobody; found once per group where its VMs are alike."""
+    fixed = block.is_fixed(copy.duration) and block.is_fixed(copy.lag)
+    alike = fixed and copy.success is None and not copy.stagger
+    block_ = block.one_per_group() if alike else block
+    found = newest_usable(copy, without_slots(copy, attempts(copy, block_, incident)), incident)
+    return np.repeat(found, [group.count for group in block.plan.groups], axis=1) if alike else found
