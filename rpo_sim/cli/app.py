@@ -18,6 +18,7 @@ from rpo_sim.cli import (
     measure,
     observations,
     parity,
+    replay,
     scenarios,
     simulate,
     verdict,

@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve()
 PACKAGE = HERE.parents[2] / "rpo_sim/model/compiled_engine"
 MUTANTS = [
     ("events.py", "if timed_at(run, above).time <= at:", "if timed_at(run, above).time < at:"),
-    ("events.py", "if at <= run.now:\n        happen(run, RESUME", "if at < run.now:\n        happen(run, RESUME"),
+    ("events.py", "if at <= run.now:\n        happen(run, RESUME", "if at < 0:\n        happen(run, RESUME"),
     ("events.py", "a.sequence):", "-a.sequence):"),
     ("jobs.py", "other.rank <= me.rank", "other.rank < me.rank"),
     ("jobs.py", "other.asked_at != run.now or ", ""),
