@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from rpo_sim.distributions.fit import fit
     from rpo_sim.distributions.profile import Profile, load_profile, save_profile
     from rpo_sim.errors import RpoSimError
+    from rpo_sim.model.block_runs import replay
     from rpo_sim.model.compile import compile_plan
-    from rpo_sim.model.experiment import replay, simulate
+    from rpo_sim.model.experiment import simulate
     from rpo_sim.model.workers import pool
     from rpo_sim.probe import load_probe
     from rpo_sim.records import Collection, Observation, Outcome
@@ -60,7 +61,7 @@ _HOMES = {
     "open_store": "store",
     "pool": "model.workers",
     "predict": "analysis.prediction",
-    "replay": "model.experiment",
+    "replay": "model.block_runs",
     "save_profile": "distributions.profile",
     "save_results": "results",
     "simulate": "model.experiment",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from rpo_sim.distributions.profile import Profile
 from rpo_sim.model.checkpoint import Checkpoint
 from rpo_sim.model.compile import compile_plan
+from rpo_sim.model.engines import Asked, choose
 from rpo_sim.model.experiment import DEFAULT_RUNS, simulate
 from rpo_sim.results import Evidence, ResultSet
 from rpo_sim.scenario.load import LoadedScenario
@@ -55,6 +56,8 @@ def predict(
     seed: int = 1,
     runs: int = DEFAULT_RUNS,
     vary: bool = True,
+    engine: Asked = "simpy",
+    say: Callable[[str], None] = lambda _: None,
     executor: Executor | None = None,
     checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
@@ -62,7 +65,8 @@ def predict(
     """Simulate a scenario on a platform, with its assumptions as stated and (``vary``) halved and doubled.
 
     Parameters are those of `rpo_sim.model.compile.compile_plan` and `rpo_sim.model.experiment.simulate`;
-    ``progress`` is told what is simulated, the runs done, and the runs in all.
+    ``progress`` is told what is simulated, the runs done, and the runs in all. ``engine`` may also be
+    "auto"; ``say`` is told why the compiled engine does not serve where it was hoped for.
 
     Raises
     ------
@@ -75,6 +79,9 @@ def predict(
     ]
     if all(item.evidence is Evidence.MEASURED for item in plans[0].inputs()):
         plans = plans[:1]
+    chosen, notice = choose(plans[0], engine, runs * len(plans))
+    if notice is not None:
+        say(notice)
     results: list[ResultSet] = []
     for done, plan in enumerate(plans):
 
@@ -85,7 +92,13 @@ def predict(
 
         try:
             result = simulate(
-                plan, seed=seed, runs=runs, executor=executor, checkpoint=checkpoint, progress=told
+                plan,
+                seed=seed,
+                runs=runs,
+                engine=chosen,
+                executor=executor,
+                checkpoint=checkpoint,
+                progress=told,
             )
         except KeyboardInterrupt:  # before the first block of a variation: the base is still worth having
             if not results:

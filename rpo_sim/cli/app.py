@@ -21,6 +21,7 @@ from rpo_sim.cli import (
     observations,
     parity,
     rbac,
+    replay,
     scenarios,
     simulate,
     verdict,
@@ -105,8 +106,8 @@ def _explain(error: BaseException) -> None:
 
 
 for command in (
-    demo, discover, measure, fit, check, init, scenarios, lint, simulate, verdict, parity, observations,
-    cleanup, rbac,
+    demo, discover, measure, fit, check, init, scenarios, lint, simulate, replay, verdict, parity,
+    observations, cleanup, rbac,
 ):  # fmt: skip
     command.register(app)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rpo_sim.cli.options import RunsOption, SeedOption, WorkersOption
+from rpo_sim.cli.options import Engine, EngineOption, RunsOption, SeedOption, WorkersOption
 
 if TYPE_CHECKING:
     from rpo_sim.analysis.prediction import Prediction
@@ -30,6 +30,7 @@ def demo(
     ] = Path("rpo-sim-demo"),
     runs: RunsOption = 2000,
     seed: SeedOption = 1,
+    engine: EngineOption = "auto",
     workers: WorkersOption = 0,
     max_duration: Annotated[str, typer.Option(help="How long to measure at most.")] = "30s",
 ) -> None:
@@ -52,7 +53,7 @@ def demo(
     _say("2/4  fitting what was measured")
     profile, entry = _fit(observations, folder / "profile.json")
     _say("3/4  simulating five scenarios on two platforms, also with every assumption halved and doubled")
-    made = _predict(profile, entry, runs, seed, workers)
+    made = _predict(profile, entry, runs, seed, engine, workers)
     save_results([result for prediction in made for result in prediction.results()], folder / "results.json")
     _say("4/4  judging\n")
     typer.echo(render_demo(observations, entry, made), nl=False)
@@ -104,7 +105,7 @@ def _fit(observations: "list[Observation]", path: Path) -> "tuple[Profile, Profi
 
 
 def _predict(
-    profile: "Profile", entry: "ProfileEntry", runs: int, seed: int, workers: int
+    profile: "Profile", entry: "ProfileEntry", runs: int, seed: int, engine: Engine, workers: int
 ) -> "list[Prediction]":
     from rpo_sim.cli.predicting import note_interruption, predictions, worker_pool
     from rpo_sim.scenario.load import load_scenario
@@ -122,6 +123,7 @@ def _predict(
                 seed=seed,
                 runs=runs,
                 vary=True,
+                engine=engine,
                 executor=executor,
             )
             note_interruption(made)

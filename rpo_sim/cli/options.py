@@ -97,6 +97,14 @@ SeedOption = Annotated[
         min=0, metavar="N", help="Same seed and inputs, same bytes of output, for any number of workers."
     ),
 ]
+Engine = Literal["simpy", "compiled", "auto"]
+EngineOption = Annotated[
+    Engine,
+    typer.Option(
+        help="What runs the recoveries: simpy, which a person can read; compiled, many times as fast, with "
+        "the extra `fast`; auto compiles where there is much to do. The numbers are the same.",
+    ),
+]
 WorkersOption = Annotated[
     int,
     typer.Option(

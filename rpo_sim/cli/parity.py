@@ -7,6 +7,7 @@ import typer
 from rpo_sim.cli.options import (
     BindOption,
     CheckpointOption,
+    EngineOption,
     ExecutorOption,
     OutputOption,
     PlatformsOption,
@@ -36,6 +37,7 @@ def parity(
     bind: BindOption = None,
     runs: RunsOption = 2000,
     seed: SeedOption = 1,
+    engine: EngineOption = "auto",
     workers: WorkersOption = 0,
     executor: ExecutorOption = None,
     checkpoint: CheckpointOption = None,
@@ -94,6 +96,7 @@ def parity(
                 seed=seed,
                 runs=runs,
                 vary=False,
+                engine=engine,
                 executor=where,
                 checkpoint=kept,
             )

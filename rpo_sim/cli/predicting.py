@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rpo_sim.analysis.prediction import Prediction
     from rpo_sim.distributions.profile import Profile
     from rpo_sim.model.checkpoint import Checkpoint
+    from rpo_sim.model.engines import Asked
     from rpo_sim.scenario.load import LoadedScenario
     from rpo_sim.scenario.schema import Bind
 
@@ -106,6 +107,7 @@ def predictions(
     seed: int,
     runs: int,
     vary: bool,
+    engine: "Asked",
     executor: "Executor | None",
     checkpoint: "Checkpoint | None" = None,
 ) -> "list[Prediction]":
@@ -124,6 +126,8 @@ def predictions(
                     seed=seed,
                     runs=runs,
                     vary=vary,
+                    engine=engine,
+                    say=lambda text: typer.echo(text, err=True),
                     executor=executor,
                     checkpoint=checkpoint,
                     progress=lambda what, done, of: bar(done, of, what),

@@ -1,13 +1,14 @@
 """`rpo-sim simulate`: the predicted RPA and RTA of a scenario."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from rpo_sim.cli.options import (
     BindOption,
     CheckpointOption,
+    EngineOption,
     ExecutorOption,
     OutputOption,
     PlatformsOption,
@@ -17,11 +18,6 @@ from rpo_sim.cli.options import (
     SeedOption,
     WorkersOption,
 )
-
-if TYPE_CHECKING:
-    from rpo_sim.distributions.profile import Profile
-    from rpo_sim.scenario.load import LoadedScenario
-    from rpo_sim.scenario.schema import Bind
 
 
 def register(app: typer.Typer) -> None:
@@ -36,6 +32,7 @@ def simulate(
     bind: BindOption = None,
     runs: RunsOption = 2000,
     seed: SeedOption = 1,
+    engine: EngineOption = "auto",
     workers: WorkersOption = 0,
     executor: ExecutorOption = None,
     checkpoint: CheckpointOption = None,
@@ -92,8 +89,10 @@ def simulate(
     measured = read_profile(profile)
     binds = read_binds(bind, [loaded], measured)
     if trace:
+        from rpo_sim.cli.replay import told
+
         for name in platforms:
-            typer.echo(_trace(loaded, name, measured, binds, seed, run), nl=False)
+            typer.echo(told(loaded, name, measured, binds, seed, run), nl=False)
         return
     if out is not None:
         check_writable(out)
@@ -106,6 +105,7 @@ def simulate(
             seed=seed,
             runs=runs,
             vary=vary,
+            engine=engine,
             executor=where,
             checkpoint=kept,
         )
@@ -114,19 +114,3 @@ def simulate(
         save_results([result for prediction in made for result in prediction.results()], out)
         typer.echo(f"every run written to {out}; judge it with: rpo-sim verdict {out}", err=True)
     note_interruption(made)
-
-
-def _trace(
-    loaded: "LoadedScenario",
-    platform: str,
-    profile: "Profile | None",
-    binds: "dict[str, Bind]",
-    seed: int,
-    run: int,
-) -> str:
-    from rpo_sim.model.compile import compile_plan
-    from rpo_sim.model.experiment import replay
-    from rpo_sim.report.trace import render_trace
-
-    plan = compile_plan(loaded.scenario, platform, profile, binds)
-    return render_trace(plan, replay(plan, seed, run), run)

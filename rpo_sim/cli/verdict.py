@@ -8,6 +8,8 @@ import typer
 from rpo_sim.cli.options import (
     BindOption,
     CheckpointOption,
+    Engine,
+    EngineOption,
     ExecutorOption,
     OutputOption,
     PlatformsOption,
@@ -43,6 +45,7 @@ def verdict(
     store: StoreOption = None,
     runs: RunsOption = 2000,
     seed: SeedOption = 1,
+    engine: EngineOption = "auto",
     workers: WorkersOption = 0,
     executor: ExecutorOption = None,
     checkpoint: CheckpointOption = None,
@@ -80,10 +83,12 @@ def verdict(
 
     drills = _drills(store)
     if scenario.endswith(".json"):
-        _refuse_options(context, "profile", "bind", "runs", "seed", "workers", "executor", "checkpoint")
+        _refuse_options(
+            context, "profile", "bind", "runs", "seed", "engine", "workers", "executor", "checkpoint"
+        )
         made = _saved(scenario, platform)
     else:
-        made = _predict(scenario, platform, profile, bind, runs, seed, workers, executor, checkpoint)
+        made = _predict(scenario, platform, profile, bind, runs, seed, engine, workers, executor, checkpoint)
     verdicts = [judged for prediction in made for judged in judge(prediction, drills)]
     typer.echo(render_verdicts(verdicts, output), nl=False)
     note_interruption(made)
@@ -122,6 +127,7 @@ def _predict(
     bind: BindOption,
     runs: int,
     seed: int,
+    engine: Engine,
     workers: int,
     executor: str | None,
     checkpoint: Path | None,
@@ -149,6 +155,7 @@ def _predict(
             seed=seed,
             runs=runs,
             vary=True,
+            engine=engine,
             executor=where,
             checkpoint=kept,
         )

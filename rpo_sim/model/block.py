@@ -136,6 +136,15 @@ class BlockDraws:
         """The distribution of an input that is the same for all members, as drawn for this block."""
         return self._distributions(item)[0]
 
+    def is_fixed(self, item: Input) -> bool:
+        """Whether it is the same in every run and for every VM of a group."""
+        return all(isinstance(kind, Fixed) for kind in self._distributions(item))
+
+    def one_per_group(self) -> "BlockDraws":
+        """The same block for an estate with one VM per group: for what all VMs of a group have alike."""
+        groups = tuple(replace(group, first=g, count=1) for g, group in enumerate(self.plan.groups))
+        return BlockDraws(replace(self.plan, groups=groups), self._draws, self._block, len(self.runs))
+
     def _distributions(self, item: Input) -> tuple[Distribution, ...]:
         if item.key not in self._drawn:
             self._drawn[item.key] = item.drawn(self._posterior(item))

@@ -406,6 +406,13 @@ class Plan:
             wanted = wanted.union(*(asks[c] for c in more))
         return tuple(sorted(found))
 
+    def stands_alone(self, copy: int) -> bool:
+        """Whether a copy neither competes with others, nor is made from one, nor has one made from it."""
+        mine = self.copies[copy]
+        needed = any(each.source == copy for each in self.copies)
+        apart = mine.source is None and mine.transfer is None and mine.cycle is None and not mine.together
+        return apart and not needed and not mine.competes_for
+
     @property
     def after_kinds(self) -> tuple[str, ...]:
         """The kinds of stages that follow the recovery, each once."""

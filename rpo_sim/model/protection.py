@@ -292,14 +292,25 @@ def recovery_points(
     newest = np.full((len(plan.copies), len(block.runs), plan.n_vms), -np.inf)
     histories = _Histories(plan, block, incident, engine)
     for c, copy in enumerate(plan.copies):
-        if not copy.synchronous:
+        if copy.synchronous:
+            if copy.survives and not incident.corrupt:  # it has every write, the bad ones too
+                newest[c] = incident.failed_at[:, None]
+        elif look is None and plan.stands_alone(c) and _alike(copy, block):
+            one = block.one_per_group()
+            found = newest_usable(copy, without_slots(copy, attempts(copy, one, incident)), incident)
+            newest[c] = np.repeat(found, [group.count for group in plan.groups], axis=1)
+        else:
             points = histories.points(c)
             newest[c] = newest_usable(copy, points, incident)
             if look is not None:
                 look(c, points)
-        elif copy.survives and not incident.corrupt:  # it has every write, the bad ones too
-            newest[c] = incident.failed_at[:, None]
     return newest
+
+
+def _alike(copy: CopyPlan, block: BlockDraws) -> bool:
+    """Whether all VMs of a group have the same points."""
+    fixed = block.is_fixed(copy.duration) and block.is_fixed(copy.lag)
+    return fixed and copy.success is None and not copy.stagger
 
 
 class _Histories:

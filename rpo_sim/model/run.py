@@ -3,9 +3,14 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
+import numpy as np
+import numpy.typing as npt
+
+from rpo_sim.distributions.base import FloatArray
 from rpo_sim.model.block import BlockDraws
+from rpo_sim.model.choices import Choices
 from rpo_sim.model.journal import Job
-from rpo_sim.model.plan import StagePlan
+from rpo_sim.model.plan import Plan, StagePlan
 
 
 class Ending(IntEnum):
@@ -94,6 +99,25 @@ class RunInputs:
         return values
 
 
+def run_inputs(plan: Plan, block: BlockDraws, given: Choices, row: int) -> RunInputs:
+    """The numbers of one run of a block."""
+    failure = plan.failure
+    asks = plan.tried or any(stage.since_point for stage in (*plan.stages, *plan.after))
+    return RunInputs(
+        block=block,
+        row=row,
+        detect_seconds=float(block.single("failure.detect", failure.detect)[row]),
+        declare_seconds=float(block.single("failure.declare", failure.declare)[row]),
+        options=tuple(tuple(step for step in steps if step >= 0) for steps in given.steps[row].tolist()),
+        time_of_day=float(given.time_of_day[row]),
+        windows=tuple(tuple(ages[row].tolist()) for ages in given.rpa) if asks else (),
+        suspects=tuple(
+            tuple(tuple(age for age in column if age < np.inf) for column in ages[:, row].T.tolist())
+            for ages in given.suspects
+        ),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
     """What came of one run; times in seconds since the failure.
@@ -121,3 +145,22 @@ class Recovery:
     jobs: list[Job]
     ending: list[Ending]
     after: dict[str, list[float]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recoveries:
+    """What came of the runs of a block, as `Recovery` has it for one; times in seconds since the failure.
+
+    ``recovered_at``, ``step`` and ``confirmed_by`` have shape (runs, VMs), ``declared_at`` (runs,).
+    ``evidence`` and ``activities``, of shape (runs, tiers, …), are the seconds along the critical path of
+    each tier's last VM, by what they rest on and by what was done; 0 where a VM of the tier was lost.
+    ``also``, shape (runs, tiers, figures), has the figures of `rpo_sim.model.figures.also_names`.
+    """
+
+    recovered_at: FloatArray
+    step: npt.NDArray[np.int32]
+    confirmed_by: npt.NDArray[np.int32]
+    declared_at: FloatArray
+    evidence: FloatArray
+    activities: FloatArray
+    also: FloatArray

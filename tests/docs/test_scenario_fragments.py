@@ -9,8 +9,8 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
+from rpo_sim.model.block_runs import replay
 from rpo_sim.model.compile import compile_plan
-from rpo_sim.model.experiment import replay
 from rpo_sim.report.trace import render_trace
 from rpo_sim.scenario import shipped
 from rpo_sim.scenario.json_schema import scenario_json_schema

@@ -11,7 +11,8 @@ import math
 
 import pytest
 
-from rpo_sim.model.experiment import activity_names, run_block
+from rpo_sim.model.block_runs import run_block
+from rpo_sim.model.figures import activity_names
 from tests.golden.case import OPENSHIFT, VMWARE, Case
 from tests.golden.site_failure import SITE
 

@@ -18,8 +18,8 @@ import pytest
 from rpo_sim.distributions.base import FloatArray
 from rpo_sim.model import simpy_engine
 from rpo_sim.model.block import BlockDraws
+from rpo_sim.model.block_runs import run_block
 from rpo_sim.model.draws import Draws
-from rpo_sim.model.experiment import run_block
 from rpo_sim.model.plan import Plan
 from rpo_sim.model.protection import Incident, recovery_points, strike
 from tests.golden.case import OPENSHIFT, VMWARE

@@ -10,8 +10,9 @@ import pytest
 from rpo_sim.errors import ScenarioError
 from rpo_sim.model import simpy_engine
 from rpo_sim.model.block import BlockDraws
+from rpo_sim.model.block_runs import replay
 from rpo_sim.model.draws import Draws
-from rpo_sim.model.experiment import replay, simulate
+from rpo_sim.model.experiment import simulate
 from rpo_sim.model.plan import Plan
 from rpo_sim.model.run import RunInputs
 from rpo_sim.report.predictions import render_predictions

@@ -9,8 +9,9 @@ import pytest
 from rpo_sim.distributions.base import FloatArray
 from rpo_sim.errors import ScenarioError
 from rpo_sim.model.block import BlockDraws
+from rpo_sim.model.block_runs import run_block
 from rpo_sim.model.draws import Draws
-from rpo_sim.model.experiment import run_block, simulate
+from rpo_sim.model.experiment import simulate
 from rpo_sim.model.plan import Plan
 
 PlanOf = Callable[..., Plan]

@@ -9,8 +9,9 @@ import pytest
 
 from rpo_sim.distributions.base import FloatArray
 from rpo_sim.model.block import RUNS_PER_BLOCK, BlockDraws
+from rpo_sim.model.block_runs import replay
 from rpo_sim.model.draws import Draws
-from rpo_sim.model.experiment import replay, simulate
+from rpo_sim.model.experiment import simulate
 from rpo_sim.model.plan import Plan
 from rpo_sim.report.trace import render_trace
 

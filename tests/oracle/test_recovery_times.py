@@ -15,8 +15,9 @@ from rpo_sim.distributions import Distribution, Exponential, Fixed
 from rpo_sim.distributions.base import FloatArray
 from rpo_sim.model import simpy_engine
 from rpo_sim.model.block import BlockDraws
+from rpo_sim.model.block_runs import replay
 from rpo_sim.model.draws import Draws
-from rpo_sim.model.experiment import replay, simulate
+from rpo_sim.model.experiment import simulate
 from rpo_sim.model.journal import WAIT
 from rpo_sim.model.plan import Plan, StagePlan
 from rpo_sim.model.run import RunInputs

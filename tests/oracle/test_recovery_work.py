@@ -10,8 +10,9 @@ from scipy import stats
 
 from rpo_sim.distributions.base import FloatArray
 from rpo_sim.model.block import BlockDraws, BoolArray
+from rpo_sim.model.block_runs import replay
 from rpo_sim.model.draws import Draws
-from rpo_sim.model.experiment import replay, simulate
+from rpo_sim.model.experiment import simulate
 from rpo_sim.model.plan import Plan
 
 PlanOf = Callable[..., Plan]

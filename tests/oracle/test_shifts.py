@@ -10,8 +10,9 @@ from scipy.linalg import expm
 from rpo_sim.distributions.base import FloatArray
 from rpo_sim.errors import ScenarioError
 from rpo_sim.model.block import RUNS_PER_BLOCK, BlockDraws
+from rpo_sim.model.block_runs import replay, run_block
 from rpo_sim.model.draws import Draws
-from rpo_sim.model.experiment import replay, run_block, simulate
+from rpo_sim.model.experiment import simulate
 from rpo_sim.model.plan import Plan
 from rpo_sim.model.protection import strike
 from rpo_sim.report.trace import render_trace

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rpo_sim.model.block_runs import replay, run_block
 from rpo_sim.model.compile import compile_plan
-from rpo_sim.model.experiment import replay, run_block, simulate
+from rpo_sim.model.experiment import simulate
 from rpo_sim.model.journal import WAIT, Job, critical_path
 from rpo_sim.model.plan import Plan
 from rpo_sim.model.run import Ending

@@ -17,8 +17,10 @@ import pytest
 from rpo_sim.distributions import Empirical
 from rpo_sim.errors import ModelError
 from rpo_sim.model import experiment
+from rpo_sim.model.block_runs import BlockResult, run_block
 from rpo_sim.model.checkpoint import digest, open_checkpoint
 from rpo_sim.model.compile import compile_plan
+from rpo_sim.model.engines import Engine
 from rpo_sim.model.experiment import simulate
 from rpo_sim.model.plan import Plan
 from rpo_sim.results import ResultSet
@@ -48,11 +50,10 @@ def test_what_is_kept_is_not_computed_again(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     computed: list[int] = []
-    run_block = experiment.run_block
 
-    def counted(plan: Plan, seed: int, block: int) -> experiment.BlockResult:
+    def counted(plan: Plan, seed: int, block: int, engine: Engine) -> BlockResult:
         computed.append(block)
-        return run_block(plan, seed, block)
+        return run_block(plan, seed, block, engine)
 
     monkeypatch.setattr(experiment, "run_block", counted)
     whole = bytes_of(simulate(plan, runs=200))

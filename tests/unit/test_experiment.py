@@ -14,9 +14,11 @@ from rpo_sim.distributions import LogNormal
 from rpo_sim.distributions.posterior import JeffreysPosterior
 from rpo_sim.errors import ModelError
 from rpo_sim.model.block import BlockDraws
+from rpo_sim.model.block_runs import replay, run_block
 from rpo_sim.model.compile import compile_plan
 from rpo_sim.model.draws import Draws
-from rpo_sim.model.experiment import activity_names, replay, run_block, simulate
+from rpo_sim.model.experiment import simulate
+from rpo_sim.model.figures import activity_names
 from rpo_sim.model.journal import critical_path, job_names
 from rpo_sim.model.plan import Chance, Plan
 from rpo_sim.model.workers import pool

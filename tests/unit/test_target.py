@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from rpo_sim.errors import ScenarioError
-from rpo_sim.model.experiment import replay, simulate
+from rpo_sim.model.block_runs import replay
+from rpo_sim.model.experiment import simulate
 from rpo_sim.model.plan import Plan
 from rpo_sim.model.run import Ending
 from rpo_sim.report.predictions import render_predictions

@@ -1,0 +1,121 @@
+"""The compiled engine against the SimPy engine, end to end: draws, recovery points, recovery, critical paths.
+
+Ratios are of CPU seconds per VM-restore of whole blocks (`run_block`), taken in turn on one core. SimPy runs
+fewer blocks and is scaled per run; both engines' blocks give the same bytes, which is checked here too.
+"""
+
+import dataclasses
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from benchmarks.estate import plan_of
+from benchmarks.timing import Row, interleaved
+from rpo_sim.model.block import RUNS_PER_BLOCK
+from rpo_sim.model.block_runs import run_block
+from rpo_sim.model.engines import Engine
+from rpo_sim.model.plan import Plan
+
+COMMAND = "python -m benchmarks.bench_compiled"
+SIZES = (100, 1_000, 10_000, 30_000)
+
+
+def blocks(plan: Plan, count: int, engine: Engine) -> None:
+    """So many blocks of runs."""
+    for block in range(count):
+        run_block(plan, 1, block, engine)
+
+
+def same(plan: Plan) -> bool:
+    """Whether both engines give the same bytes for a block."""
+    one, other = (run_block(plan, 1, 0, engine) for engine in ("simpy", "compiled"))
+    return all(
+        np.array_equal(getattr(one, field.name), getattr(other, field.name))
+        for field in dataclasses.fields(one)
+    )
+
+
+def ratio(vms: int, count: int) -> Row:
+    """VM-restores per CPU second of both engines."""
+    plan = plan_of(vms)
+    assert same(plan), "the engines differ"
+    fast, slow = interleaved(
+        lambda: blocks(plan, count, "compiled"), lambda: blocks(plan, 1, "simpy"), rounds=3
+    )
+    restores = vms * RUNS_PER_BLOCK
+    return Row(
+        name=f"engine-ratio-{vms}-vms",
+        value=count * restores / fast,
+        unit="VM-restores per CPU second",
+        baseline=restores / slow,
+        command=COMMAND,
+    )
+
+
+def flatness() -> Row:
+    """Nanoseconds per VM-restore at the dearest size against the cheapest."""
+    plans = [plan_of(vms) for vms in SIZES]
+    counts = [max(1, 10_000 // vms) for vms in SIZES]
+    works = [lambda p=p, n=n: blocks(p, n, "compiled") for p, n in zip(plans, counts, strict=True)]
+    works[0]()
+    seconds = interleaved(*works, rounds=3)
+    each = [1e9 * s / (vms * n * RUNS_PER_BLOCK) for s, vms, n in zip(seconds, SIZES, counts, strict=True)]
+    shown = ", ".join(f"{vms:,}: {ns:.0f}" for vms, ns in zip(SIZES, each, strict=True))
+    return Row(
+        name=f"ns per VM-restore by VMs ({shown}), dearest; baseline: cheapest",
+        value=max(each),
+        unit="CPU ns per VM-restore",
+        baseline=min(each),
+        command=COMMAND,
+    )
+
+
+def two_threads(vms: int = 1_000, count: int = 80) -> Row:
+    """Wall seconds of two threads against one; honest only on two idle cores."""
+    plan, best = plan_of(vms), [float("inf")] * 2
+    for _ in range(3):
+        for i, threads in enumerate((1, 2)):
+            with ThreadPoolExecutor(threads) as pool:
+                start = time.perf_counter()
+                list(pool.map(lambda block: run_block(plan, 1, block, "compiled"), range(count)))
+                best[i] = min(best[i], time.perf_counter() - start)
+    return Row(
+        name=f"two threads, {vms:,} VMs x {count * RUNS_PER_BLOCK:,} runs; baseline: one thread",
+        value=count * RUNS_PER_BLOCK * vms / best[1],
+        unit="VM-restores per second",
+        baseline=count * RUNS_PER_BLOCK * vms / best[0],
+        command=COMMAND,
+    )
+
+
+def overhead() -> Row:
+    """What importing and loading the kept kernel costs a process; baseline: the interpreter alone."""
+    code = "from benchmarks.bench_compiled import *; blocks(plan_of(100), 1, 'compiled')"
+    return Row(
+        name="import and load the kept kernel; baseline: python -c pass",
+        value=min(_child_seconds(code) for _ in range(3)),
+        unit="CPU seconds",
+        baseline=min(_child_seconds("pass") for _ in range(3)),
+        command=COMMAND,
+    )
+
+
+def _child_seconds(code: str) -> float:
+    before = os.times()
+    subprocess.run([sys.executable, "-c", code], check=True)
+    after = os.times()
+    return (after.children_user + after.children_system) - (before.children_user + before.children_system)
+
+
+def rows() -> list[Row]:
+    """Ratios at two sizes, cost by size, threads, overhead."""
+    return [ratio(1_000, 20), ratio(10_000, 2), flatness(), two_threads(), overhead()]
+
+
+if __name__ == "__main__":
+    for row in rows():
+        print(row.to_dict())

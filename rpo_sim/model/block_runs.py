@@ -1,0 +1,94 @@
+"""One block of runs: the failure strikes, points are found, and an engine recovers from them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rpo_sim.distributions.base import FloatArray
+from rpo_sim.model import simpy_engine
+from rpo_sim.model.block import RUNS_PER_BLOCK, BlockDraws
+from rpo_sim.model.choices import Choices, choices
+from rpo_sim.model.draws import Draws
+from rpo_sim.model.engines import Engine
+from rpo_sim.model.figures import also, copy_rpa, critical
+from rpo_sim.model.plan import Plan
+from rpo_sim.model.protection import Incident, Points, recovery_points, strike
+from rpo_sim.model.run import Recoveries, Recovery, run_inputs
+from rpo_sim.model.suspects import suspects
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BlockResult:
+    """The arrays of one block; rows are runs. ``evidence``, ``activities`` and ``also`` are per tier."""
+
+    age: FloatArray
+    vm_rpa: FloatArray
+    vm_rpa_best: FloatArray
+    vm_rta: FloatArray
+    declared_at: FloatArray
+    evidence: FloatArray
+    activities: FloatArray
+    also: FloatArray
+    copy_rpa: FloatArray
+
+
+def run_block(plan: Plan, seed: int, block: int, engine: Engine = "simpy") -> BlockResult:
+    """Simulate one block of runs in this process."""
+    draws = BlockDraws(plan, Draws(seed), block)
+    incident = strike(plan, draws)
+    newest, given = points_of(plan, draws, incident)
+    found = recoveries(plan, draws, given, engine)
+    failed_at = incident.failed_at[:, None]
+    copies = np.array([step.copy for step in plan.path], dtype=np.intp)
+    used = np.where(found.step >= 0, copies[found.step], -1)
+    restored = np.take_along_axis(newest, used[None], axis=0)[0]
+    recovered = np.isfinite(found.recovered_at)
+    return BlockResult(
+        age=incident.failed_at - incident.onset_at,
+        vm_rpa=np.where(recovered, failed_at - restored, np.inf),
+        vm_rpa_best=failed_at - newest.max(axis=0, initial=-np.inf),
+        vm_rta=found.recovered_at,
+        declared_at=found.declared_at,
+        evidence=found.evidence,
+        activities=found.activities,
+        also=found.also,
+        copy_rpa=copy_rpa(plan, failed_at - newest),
+    )
+
+
+def replay(plan: Plan, seed: int, run: int) -> Recovery:
+    """One run again, with its journal: always by the engine that a person can read."""
+    block, row = divmod(run, RUNS_PER_BLOCK)
+    draws = BlockDraws(plan, Draws(seed), block)
+    _, given = points_of(plan, draws, strike(plan, draws))
+    return simpy_engine.recover(plan, run_inputs(plan, draws, given, row))
+
+
+def points_of(plan: Plan, draws: BlockDraws, incident: Incident) -> tuple[FloatArray, Choices]:
+    """The newest usable cut of each copy, shape (copies, runs, VMs), and what the VMs choose from."""
+    bad: dict[int, FloatArray] = {}
+
+    def look(copy: int, points: Points) -> None:
+        bad[copy] = suspects(plan.copies[copy], points, incident)
+
+    newest = recovery_points(plan, draws, incident, simpy_engine.protect, look if plan.tried else None)
+    return newest, choices(plan, incident, newest, bad)
+
+
+def recoveries(plan: Plan, draws: BlockDraws, given: Choices, engine: Engine) -> Recoveries:
+    """All runs of a block, by either engine: the same numbers."""
+    if engine == "compiled":
+        from rpo_sim.model import compiled_engine
+
+        return compiled_engine.recover_block(plan, draws, given.steps)
+    runs = [simpy_engine.recover(plan, run_inputs(plan, draws, given, row)) for row in range(len(draws.runs))]
+    books = [critical(plan, recovery) for recovery in runs]
+    return Recoveries(
+        recovered_at=np.array([recovery.recovered_at for recovery in runs]),
+        step=np.array([recovery.step for recovery in runs], dtype=np.int32),
+        confirmed_by=np.array([recovery.confirmed_by for recovery in runs], dtype=np.int32),
+        declared_at=np.array([recovery.declared_at for recovery in runs]),
+        evidence=np.stack([evidence for evidence, _ in books]),
+        activities=np.stack([activities for _, activities in books]),
+        also=np.stack([also(plan, recovery) for recovery in runs]),
+    )

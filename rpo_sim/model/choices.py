@@ -1,0 +1,83 @@
+"""Which recovery points a VM tries, in which order: the steps of its path whose copy has a usable point."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rpo_sim.distributions.base import FloatArray
+from rpo_sim.model.plan import Plan
+from rpo_sim.model.protection import Incident
+from rpo_sim.model.time_of_day import DAY_SECONDS
+
+IntArray = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What the VMs of a block of runs have to choose from.
+
+    Attributes
+    ----------
+    steps : ndarray of int32, shape (runs, VMs, steps)
+        The steps that each VM may try, first choice first, then -1.
+    rpa : ndarray, shape (steps, runs, VMs), float seconds
+        From the newest usable point of each step's copy to the failure; inf where there is none.
+    suspects : tuple of ndarray, one per step, shape (points, runs, VMs), float seconds
+        From each tainted point to the failure, newest first, then inf; empty unless points are tried one
+        by one.
+    time_of_day : ndarray, shape (runs,), float seconds since midnight
+    """
+
+    steps: IntArray
+    rpa: FloatArray
+    suspects: tuple[FloatArray, ...]
+    time_of_day: FloatArray
+
+
+def choices(plan: Plan, incident: Incident, newest: FloatArray, tainted: dict[int, FloatArray]) -> Choices:
+    """The choices of all VMs.
+
+    Parameters
+    ----------
+    plan : Plan
+    incident : Incident
+    newest : ndarray, shape (copies, runs, VMs), float seconds
+        The newest usable cut of each copy; -inf where none is.
+    tainted : mapping of copy to ndarray, shape (points, runs, VMs), float seconds
+        Cuts of its tainted points, newest first, then -inf; empty unless points are tried one by one.
+    """
+    failed_at = incident.failed_at[:, None]
+    rpa = np.stack([failed_at - newest[step.copy] for step in plan.path])
+    none = np.zeros((0, *rpa.shape[1:]))  # a synchronous copy keeps no points to go back to
+    bad = tuple(failed_at - tainted.get(step.copy, none) for step in plan.path) if plan.tried else ()
+    looks_good = np.stack([(ages < np.inf).any(axis=0) for ages in bad]) if bad else False
+    return Choices(
+        steps=_ordered(plan, np.moveaxis(rpa, 0, -1), np.moveaxis((rpa < np.inf) | looks_good, 0, -1)),
+        rpa=rpa,
+        suspects=bad,
+        time_of_day=incident.failed_at % DAY_SECONDS,
+    )
+
+
+def _ordered(plan: Plan, rpa: FloatArray, usable: npt.NDArray[np.bool_]) -> IntArray:
+    if len(plan.path) == 1:
+        return np.where(usable, 0, -1).astype(np.int32)
+    order = np.lexsort(_ranked(plan, rpa, usable), axis=-1)
+    ordered = np.where(np.take_along_axis(usable, order, axis=-1), order, -1)
+    return np.ascontiguousarray(ordered, dtype=np.int32)
+
+
+def _ranked(plan: Plan, rpa: FloatArray, usable: npt.NDArray[np.bool_]) -> tuple[FloatArray, ...]:
+    """Keys to order steps by, the last one first; equals stay as the path lists them."""
+    unusable = (~usable).astype(np.float64)
+    if plan.choose == "freshest-clean":
+        return rpa, unusable
+    if plan.choose == "fastest-within-rpo":
+        rpo = [plan.tiers[group.tier].rpo_seconds for group in plan.groups]
+        counts = [group.count for group in plan.groups]
+        limit = np.repeat([np.inf if each is None else each for each in rpo], counts)
+        estimates = np.array([step.estimate_seconds for step in plan.path])
+        late = rpa > limit[:, None]
+        return np.where(late, rpa, np.repeat(estimates, counts, axis=1).T), late.astype(np.float64), unusable
+    return (unusable,)

@@ -1,0 +1,70 @@
+"""The fast engine: the plan in one kernel, compiled by numba, bit for bit as the SimPy engine has it.
+
+Nothing outside of this package imports numba, and importing this package does not: `recover_block` does
+when it is first called.
+"""
+
+import sys
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from rpo_sim.model.compiled_engine.cache import is_kept
+from rpo_sim.model.plan import Plan
+
+if TYPE_CHECKING:
+    from rpo_sim.model.block import BlockDraws
+    from rpo_sim.model.choices import IntArray
+    from rpo_sim.model.run import Recoveries
+
+__all__ = ["is_kept", "prepare", "recover_block", "unsupported"]
+
+# What the kernel knows of a plan. A field that stands in none of these lists belongs to a mechanism that it
+# does not have; a plan that leaves such a field as it is by default does not use the mechanism.
+_KNOWN: dict[str, str] = {
+    "Plan": "scenario platform groups tiers applications waves pools links buckets copies failure path "
+    "choose stages job_pool job_until barrier repair repair_pool assumed_factor",
+    "GroupPlan": "name first count tier application wave place needs disks first_disk first_kind used "
+    "change writes",
+    "Pool": "name capacity",
+    "LinkPlan": "name bytes_per_second per_stream evidence outages",
+    "BucketPlan": "name rate burst",
+    "FailurePlan": "scope detect declare age hours",
+    "StagePlan": "index key unit by steps duration success times pools link bytes_ link_factor tokens "
+    "timeout retries kind",
+    "PathStepPlan": "copy method estimate_seconds",
+}
+_MOST = 62  # steps of a path, or stages once per unit, that fit into the bits of a number
+
+
+def unsupported(plan: Plan) -> str | None:
+    """What a plan uses that the kernel does not do, in words; None if it can run it."""
+    lists = (plan.leading, plan.trailing, *map(plan.stages_once_per, ("wave", "group", "application")))
+    if len(plan.path) > _MOST:
+        return f"paths of more than {_MOST} steps"
+    if any(len(stages) > _MOST for stages in lists):
+        return f"more than {_MOST} stages that are done once"
+    shared = (*plan.pools, *plan.links, *plan.buckets)
+    parts: tuple[Any, ...] = (plan, plan.failure, *plan.groups, *shared, *plan.stages, *plan.path)
+    for part in parts:
+        known = _KNOWN[type(part).__name__].split()
+        for field in fields(part):
+            if field.name not in known and getattr(part, field.name) != field.default:
+                return f"`{field.name}` (of {getattr(part, 'name', getattr(part, 'key', 'the plan'))})"
+    return None
+
+
+def prepare(plan: Plan, seed: int) -> None:
+    """Compile the kernel now if it was not yet: once, before many workers would each do so."""
+    from rpo_sim.model.block_runs import run_block
+
+    if not is_kept():
+        sys.stderr.write("compiling the kernel, once: this takes about half a minute …\n")
+        sys.stderr.flush()
+        run_block(plan, seed, 0, "compiled")
+
+
+def recover_block(plan: Plan, block: "BlockDraws", options: "IntArray") -> "Recoveries":
+    """All runs of a block; see `rpo_sim.model.compiled_engine.engine.recover_block`."""
+    from rpo_sim.model.compiled_engine import engine
+
+    return engine.recover_block(plan, block, options)

@@ -1,0 +1,30 @@
+"""numba, as the kernel uses it."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+from numba.core import config
+
+from rpo_sim.model.compiled_engine.cache import folder
+
+F = TypeVar("F", bound=Callable[..., Any])
+_config: Any = config
+_njit: Any = numba.njit
+_AS_WRITTEN = {"nogil": True, "error_model": "numpy"}  # and no fastmath: sums are not to be regrouped
+
+
+def compiled(function: F) -> F:
+    """Compile on first call, and keep what was compiled for later processes."""
+    before, _config.CACHE_DIR = _config.CACHE_DIR, str(folder() or "")
+    try:
+        made: F = _njit(cache=folder() is not None, **_AS_WRITTEN)(function)
+    finally:
+        _config.CACHE_DIR = before
+    return made
+
+
+def part(function: F) -> F:
+    """A piece of a kernel, for other pieces to call."""
+    made: F = _njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_AS_WRITTEN)(function)
+    return made

@@ -1,0 +1,283 @@
+"""The kernel: runs of a block, one after the other, event by event."""
+
+import math
+from typing import Any
+
+from rpo_sim.model.compiled_engine.critical import book
+from rpo_sim.model.compiled_engine.events import drop_expiry, happen, next_timed
+from rpo_sim.model.compiled_engine.jit import compiled, part
+from rpo_sim.model.compiled_engine.jobs import (
+    all_done,
+    application_job,
+    application_up,
+    group_job,
+    group_safe,
+    needs_met,
+    report,
+    wave_job,
+)
+from rpo_sim.model.compiled_engine.layout import (
+    ALARM,
+    APPLICATION,
+    COHORT_DONE,
+    DISK_DONE,
+    DONE,
+    ENDLESS,
+    EXPIRY,
+    GROUP_OPENS,
+    GROUP_TURN,
+    GROUPS,
+    LAST,
+    LEAD,
+    RESUME,
+    STREAM_DONE,
+    VM,
+    WAVE,
+    WAVE_OPENS,
+)
+from rpo_sim.model.compiled_engine.memory import (
+    application_vms,
+    bucket_at,
+    cohort_at,
+    expiries_at,
+    flow_at,
+    group_at,
+    heap_at,
+    instant_at,
+    int_at,
+    job_at,
+    level_at,
+    needed_by,
+    pool_at,
+    set_int,
+    set_real,
+    stage_at,
+    stream_at,
+    timed_at,
+)
+from rpo_sim.model.compiled_engine.procedure import DETECT, ENDED, NEEDS_MET, TURN, advance
+from rpo_sim.model.compiled_engine.sharing import ring
+
+
+@part
+def _begin(run: Any, job: int, role: int, place: int, state: int) -> None:
+    me = job_at(run, job)
+    me.role, me.place, me.member, me.state = role, place, place, state
+    me.start, me.ok, me.by, me.parent, me.segment = 0.0, 1, -1, -1, -1
+    me.kind, me.group, me.held, me.safe, me.done = 0, -1, 0, 0, 0
+
+
+@part
+def _gather(run: Any, cohort: int, size: int, hasty: int) -> None:
+    those = cohort_at(run, cohort)
+    those.left, those.hasty, those.ok = size, hasty, 1
+    those.some, those.came, those.seen, those.by = 0, 0, 0, -1
+
+
+@part
+def _clear(plan: Any, run: Any, draws: Any, row: int) -> None:
+    """All as it is at the failure."""
+    run.now, run.sequence, run.n_timed, run.instant, run.n_instants = 0.0, 0, 0, 0, 0
+    run.urgent_at, run.n_urgent, run.n_segments, run.next_job = 0, 0, 0, plan.n_jobs
+    run.status, run.row, run.ended, run.declared_at = DONE, row, 0, 0.0
+    for vm in range(plan.n_vms):
+        _begin(run, vm, VM, vm, TURN)
+        me, group = job_at(run, vm), int_at(plan.vm_group, vm)
+        me.group, me.kind, me.rank = group, group, int_at(plan.ranks, vm)
+        me.step, me.recovered_at, me.confirmed_by = -1, math.inf, -1
+    _begin(run, plan.n_vms, LEAD, 0, DETECT)
+    for w in range(plan.n_waves):
+        _begin(run, wave_job(plan, w), WAVE, w, TURN)
+        _gather(run, w, 0, 0)
+    for g in range(plan.n_groups):
+        _begin(run, group_job(plan, g), GROUPS, g, TURN)
+        _gather(run, group_safe(plan, g), group_at(plan, g).count, 1)
+        _gather(run, needs_met(plan, g), group_at(plan, g).needs, 1)
+        cohort_at(run, group_at(plan, g).wave).left += group_at(plan, g).count
+    for a in range(plan.n_applications):
+        _begin(run, application_job(plan, a), APPLICATION, a, TURN)
+        _gather(run, application_up(plan, a), application_vms(plan, a).count, 0)
+    _begin(run, plan.n_jobs - 1, LAST, 0, TURN)
+    _gather(run, all_done(plan), plan.n_applications, 0)
+    for job in range(plan.n_vms, plan.n_jobs):
+        job_at(run, job).rank = -1
+    for i in range(plan.n_tries + plan.n_jobs):
+        set_int(run.tries, i, 0)
+    size = plan.n_vms * plan.n_steps
+    for i in range(size):
+        set_int(run.options, i, int_at(draws.options, row * size + i))
+    _clear_shared(plan, run)
+
+
+@part
+def _clear_shared(plan: Any, run: Any) -> None:
+    for pool in range(plan.n_pools):
+        slots = pool_at(run, pool)
+        slots.free, slots.first, slots.last = int_at(plan.capacities, pool), -1, -1
+    for link in range(plan.n_links):
+        flow = flow_at(run, link)
+        flow.now, flow.served, flow.capped_rate, flow.order = 0.0, 0.0, 0.0, 0
+        flow.capped, flow.uncapped, flow.alarm, flow.turn = 0, 0, math.inf, 0
+    for heap in range(4 * plan.n_links):
+        heap_at(run, heap).count = 0
+    for bucket in range(plan.n_buckets):
+        level_at(run, bucket).level, level_at(run, bucket).at = bucket_at(plan, bucket).burst, 0.0
+    for stage in range(plan.n_stages):
+        expiries_at(run, stage).first, expiries_at(run, stage).last = -1, -1
+
+
+@part
+def _settle(run: Any, job: int) -> None:
+    """A transfer with a time-out is resumed by whichever comes first, an instant's turn later."""
+    stream_at(run, job).settled = 1
+    happen(run, RESUME, job, 0)
+
+
+@part
+def _resume(plan: Any, run: Any, draws: Any, job: int, by: int, ok: int) -> None:
+    me = job_at(run, job)
+    me.by, me.ok = by, ok
+    advance(plan, run, draws, job)
+
+
+@part
+def _cohort_done(plan: Any, run: Any, draws: Any, cohort: int) -> None:
+    """Tell those who wait for a cohort."""
+    those = cohort_at(run, cohort)
+    those.seen = 1
+    if cohort < plan.n_waves:
+        job_at(run, wave_job(plan, cohort)).state = ENDED
+        if cohort + 1 < plan.n_waves:
+            job_at(run, wave_job(plan, cohort + 1)).by = those.by
+            happen(run, WAVE_OPENS, cohort + 1, 0)
+    elif cohort < needs_met(plan, 0):
+        span = needed_by(plan, cohort - group_safe(plan, 0))
+        for i in range(span.first, span.first + span.count):
+            report(run, needs_met(plan, int_at(plan.needers, i)), those.by, those.good)
+    elif cohort < application_up(plan, 0):
+        group = group_at(plan, cohort - needs_met(plan, 0))
+        for vm in range(group.first, group.first + group.count):
+            if job_at(run, vm).state == NEEDS_MET:
+                _resume(plan, run, draws, vm, those.by, those.good)
+    elif cohort < all_done(plan):
+        _resume(
+            plan, run, draws, application_job(plan, cohort - application_up(plan, 0)), those.by, those.good
+        )
+    else:
+        _resume(plan, run, draws, plan.n_jobs - 1, those.by, those.good)
+
+
+@part
+def _disk_done(run: Any, vm: int) -> None:
+    me = job_at(run, vm)
+    me.left -= 1
+    if me.left == 0:
+        happen(run, RESUME, vm, 0)
+
+
+@part
+def _at_this_instant(plan: Any, run: Any, draws: Any) -> None:
+    """The first of what waits in the ring."""
+    entry = instant_at(run, run.instant)
+    what, who, turn = entry.what, entry.who, entry.turn
+    run.instant = (run.instant + 1) & (run.instants_size - 1)
+    run.n_instants -= 1
+    if what == RESUME:
+        advance(plan, run, draws, who)
+    elif what == STREAM_DONE:
+        stream = stream_at(run, who)
+        if stream.turn == turn and not stream.settled:
+            if stage_at(plan, job_at(run, who).stage).timeout < math.inf:
+                _settle(run, who)
+                drop_expiry(run, who, job_at(run, who).stage)
+            else:
+                advance(plan, run, draws, who)
+    elif what == ALARM:
+        if flow_at(run, who).turn == turn:
+            ring(plan, run, who)
+    elif what == EXPIRY:
+        if stream_at(run, who).turn == turn and not stream_at(run, who).settled:
+            _settle(run, who)
+    elif what == DISK_DONE:
+        _disk_done(run, who)
+    elif what == COHORT_DONE:
+        _cohort_done(plan, run, draws, who)
+    elif what == WAVE_OPENS:
+        advance(plan, run, draws, wave_job(plan, who))
+    elif what == GROUP_TURN:
+        advance(plan, run, draws, group_job(plan, who))
+    elif what == GROUP_OPENS:
+        group = group_at(plan, who)
+        for vm in range(group.first, group.first + group.count):
+            _resume(plan, run, draws, vm, group_job(plan, who), 1)
+
+
+@part
+def _run(plan: Any, run: Any, draws: Any) -> None:
+    """Until nothing happens any more."""
+    advance(plan, run, draws, plan.n_vms)
+    while run.status == DONE:
+        if run.urgent_at < run.n_urgent:
+            advance(plan, run, draws, int_at(run.urgent, run.urgent_at))
+            run.urgent_at += 1
+            continue
+        run.urgent_at, run.n_urgent = 0, 0
+        time, sequence, what, who = math.inf, 0, RESUME, -1
+        if run.n_timed > 0:
+            first = timed_at(run, 0)
+            time, sequence = first.time, first.sequence
+        for link in range(plan.n_links):
+            flow = flow_at(run, link)
+            if flow.alarm < time or (flow.alarm == time and flow.sequence < sequence):
+                time, sequence, what, who = flow.alarm, flow.sequence, ALARM, link
+        for stage in range(plan.n_stages):
+            job = expiries_at(run, stage).first
+            if job >= 0:
+                stream = stream_at(run, job)
+                if stream.expires < time or (stream.expires == time and stream.expiry < sequence):
+                    time, sequence, what, who = stream.expires, stream.expiry, EXPIRY, job
+        if run.n_instants > 0 and time > run.now:
+            _at_this_instant(plan, run, draws)
+        elif time == math.inf:
+            return
+        else:
+            run.now = time
+            if what == RESUME:
+                advance(plan, run, draws, next_timed(run))
+            elif what == ALARM:
+                flow_at(run, who).alarm = math.inf
+                ring(plan, run, who)
+            else:
+                drop_expiry(run, who, job_at(run, who).stage)
+                _settle(run, who)
+
+
+@part
+def _write_down(plan: Any, run: Any, out: Any) -> None:
+    """What came of a run, in its row."""
+    first = run.row * plan.n_vms
+    for vm in range(plan.n_vms):
+        me = job_at(run, vm)
+        set_real(out.recovered_at, first + vm, me.recovered_at)
+        set_int(out.step, first + vm, me.step)
+        set_int(out.confirmed_by, first + vm, me.confirmed_by)
+    set_real(out.declared_at, run.row, run.declared_at)
+    book(plan, run, out)
+
+
+@compiled
+def run_block(plan_: Any, run_: Any, draws_: Any, first: int, out_: Any) -> int:
+    """Runs from ``first`` to the end of the block; the number of the one that could not be finished.
+
+    Why it could not is in the state's status; it may be started again from there.
+    """
+    plan, run, draws, out = plan_[0], run_[0], draws_[0], out_[0]
+    for row in range(first, draws.runs):
+        _clear(plan, run, draws, row)
+        _run(plan, run, draws)
+        if run.status == DONE and not run.ended:
+            run.status = ENDLESS
+        if run.status != DONE:
+            return row
+        _write_down(plan, run, out)
+    return int(draws.runs)

@@ -1,0 +1,151 @@
+"""From a plan to tables that the kernel can read."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from rpo_sim.model.compiled_engine import layout
+from rpo_sim.model.compiled_engine.state import Tables
+from rpo_sim.model.plan import Plan, StagePlan
+from rpo_sim.results import Evidence
+
+
+def lower(plan: Plan) -> Tables:
+    """The plan as flat tables; made once for all runs."""
+    stages = _Stages(plan)
+    of_applications = [
+        [vm for g in plan.groups if g.application == a for vm in g.vms] for a in range(len(plan.applications))
+    ]
+    needed_by = [[g for g, group in enumerate(plan.groups) for need in group.needs if need == n]
+                 for n in range(len(plan.groups))]  # fmt: skip
+    waves = [[g for g in plan.group_order if plan.groups[g].wave == w] for w in range(plan.waves)]
+    lists = [
+        plan.leading,
+        *(plan.stages_once_per(unit) for unit in ("wave", "group", "application")),
+        plan.trailing,
+    ]
+    programs = [tuple(stage.index for stage in program.stages) for program in plan.programs]
+    program_table = _table(layout.PROGRAM, len(programs))
+    for row, span, program in zip(program_table, _spans(programs), plan.programs, strict=True):
+        row.first, row.count = span.first, span.count
+        row.release_after, row.safe_after = program.release_after, program.safe_after
+    made = Tables(layout.PLAN)
+    _count(made.row, plan, stages)
+    tables: dict[str, Any] = {
+        "stages": stages.table,
+        "stage_pools": _ints(stages.pools),
+        "stage_tokens": _rows(layout.TOKEN, stages.tokens),
+        "stage_bytes": np.array(stages.bytes_, dtype=np.float64),
+        "groups": _groups(plan),
+        "group_order": _ints(plan.group_order),
+        "wave_groups": _spans(waves),
+        "needed_by": _spans(needed_by),
+        "needers": _ints(g for each in needed_by for g in each),
+        "application_vms": _spans(of_applications),
+        "vms_of_applications": _ints(vm for vms in of_applications for vm in vms),
+        "lists": _spans(lists),
+        "list_stages": _ints(stage.index for each in lists for stage in each),
+        "programs": program_table,
+        "program_stages": _ints(index for program in programs for index in program),
+        "capacities": _ints(pool.capacity for pool in plan.pools),
+        "links": _rows(layout.LINK, [(link.bytes_per_second, link.per_stream) for link in plan.links]),
+        "buckets": _rows(layout.BUCKET, [(bucket.rate, bucket.burst) for bucket in plan.buckets]),
+        "ranks": _ints(plan.ranks),
+        "vm_group": _ints(g for g, group in enumerate(plan.groups) for _ in group.vms),
+    }
+    for name, table in tables.items():
+        made.put(name, table)
+    return made
+
+
+def members_of(plan: Plan, stage: StagePlan) -> int:
+    """How many draws an attempt at the stage has."""
+    counts = {
+        "vm": plan.n_vms,
+        "disk": sum(group.count * group.disks for group in plan.groups),
+        "group": len(plan.groups),
+        "wave": plan.waves,
+        "application": len(plan.applications),
+    }
+    return counts.get(stage.unit, 1)
+
+
+class _Stages:
+    """The stages, with what they list gathered in flat tables."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.table = _table(layout.STAGE, len(plan.stages))
+        self.pools: list[int] = []
+        self.tokens: list[tuple[float, int]] = []
+        self.bytes_: list[float] = []
+        self.tries = 0
+        for row, stage in zip(self.table, plan.stages, strict=True):
+            members = members_of(plan, stage)
+            row.steps = sum(1 << step for step in stage.steps)
+            row.timeout, row.link_factor, row.retries = stage.timeout, stage.link_factor, stage.retries
+            row.members, row.first_try = members, self.tries
+            row.first_pool, row.pools = len(self.pools), len(stage.pools)
+            row.first_token, row.tokens = len(self.tokens), len(stage.tokens)
+            row.link = -1 if stage.link is None else stage.link
+            row.first_bytes = len(self.bytes_)
+            row.what, row.evidence = 2 + stage.index, stage.evidence
+            row.disk = stage.unit == "disk"
+            self.pools += stage.pools
+            self.tokens += [(tokens, bucket) for bucket, tokens in stage.tokens]
+            self.bytes_ += stage.bytes_
+            self.tries += members
+
+
+def _count(row: Any, plan: Plan, stages: _Stages) -> None:
+    failure = plan.failure
+    row.n_vms, row.n_waves, row.n_groups = plan.n_vms, plan.waves, len(plan.groups)
+    row.n_applications, row.n_tiers, row.n_jobs = len(plan.applications), len(plan.tiers), plan.n_jobs
+    row.n_disks, row.n_tries, row.n_steps = most_disk_jobs(plan), stages.tries, len(plan.path)
+    row.n_pools, row.n_links = len(plan.pools), len(plan.links)
+    row.n_buckets, row.n_stages = len(plan.buckets), len(plan.stages)
+    row.job_pool = -1 if plan.job_pool is None else plan.job_pool
+    row.repair_pool = -1 if plan.repair_pool is None else plan.repair_pool
+    row.repair = plan.repair is not None
+    row.repair_evidence = plan.repair.evidence if plan.repair is not None else Evidence.ASSUMED
+    row.repair_what = 2 + len(plan.stages)
+    row.token_what, row.token_evidence = row.repair_what + 1, Evidence.ASSUMED
+    row.detect_evidence = -1 if failure.detect is None else failure.detect.evidence
+    row.declare_evidence = -1 if failure.declare is None else failure.declare.evidence
+    row.n_activities = row.token_what + len(plan.buckets)
+
+
+def most_disk_jobs(plan: Plan) -> int:
+    """Jobs of disks that a run can start: each VM tries each step of its path once."""
+    disks = sum(group.count * group.disks for group in plan.groups)
+    return disks * sum(stage.unit == "disk" for program in plan.programs for stage in program.stages)
+
+
+def _groups(plan: Plan) -> Any:
+    table = _table(layout.GROUP, len(plan.groups))
+    for row, group in zip(table, plan.groups, strict=True):
+        row.first, row.count, row.wave = group.first, group.count, group.wave
+        row.application, row.tier = group.application, group.tier
+        row.disks, row.first_disk, row.first_kind = group.disks, group.first_disk, group.first_kind
+        row.needs = len(group.needs)
+    return table
+
+
+def _table(kind: "np.dtype[Any]", size: int) -> Any:
+    return np.zeros(size, dtype=kind)
+
+
+def _rows(kind: "np.dtype[Any]", rows: Sequence[tuple[float, ...]]) -> Any:
+    return np.array(rows, dtype=kind) if rows else _table(kind, 0)
+
+
+def _ints(values: Iterable[int]) -> Any:
+    return np.array(list(values), dtype=np.int32)
+
+
+def _spans(lists: Sequence[Sequence[object]]) -> Any:
+    table, first = _table(layout.SPAN, len(lists)), 0
+    for row, each in zip(table, lists, strict=True):
+        row.first, row.count = first, len(each)
+        first += len(each)
+    return table

@@ -1,0 +1,141 @@
+"""Tables by their address: what the pieces of the kernel read and write.
+
+numba passes an array as seven values and a tuple of arrays as hundreds; here a table is known by its
+address, and a row of it is a record in place. Each function below is one or two machine instructions.
+Where numba compiles nothing (`NUMBA_DISABLE_JIT=1`, for finding faults) they look the address up.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import extending, types
+from numba.core import config
+
+from rpo_sim.model.compiled_engine import layout
+
+_TABLES: dict[int, Any] = {}
+_I64 = ir.IntType(64)
+_INTERPRETED = bool(getattr(config, "DISABLE_JIT"))  # noqa: B009 - numba sets its settings at run time
+_intrinsic: Any = extending.intrinsic
+
+
+def address(table: "np.ndarray[Any, Any]") -> int:
+    """Where a table stands; the caller keeps it alive."""
+    assert table.flags.c_contiguous
+    at = int(table.ctypes.data)
+    if _INTERPRETED:
+        _TABLES[at] = table.reshape(-1)
+    return at
+
+
+def _where(builder: Any, table: Any, index: Any, size: int, kind: Any) -> Any:
+    """A pointer to a row."""
+    offset = builder.mul(index, ir.Constant(_I64, size), flags=["nsw"])
+    return builder.inttoptr(builder.add(table, offset, flags=["nsw"]), kind)
+
+
+def _rows(column: str, kind: "np.dtype[Any]") -> Callable[[Any, int], Any]:
+    """Rows of the table whose address stands in a column of a record."""
+    if _INTERPRETED:
+        return lambda owner, index: _TABLES[int(getattr(owner, column))][int(index)]
+    row = numba.from_dtype(kind)
+
+    def at(_: Any, owner: Any, index: Any) -> Any:
+        def generate(context: Any, builder: Any, __: Any, arguments: Any) -> Any:
+            start = builder.ptrtoint(arguments[0], _I64)
+            place = builder.add(start, ir.Constant(_I64, owner.offset(column)))
+            table = builder.load(builder.inttoptr(place, _I64.as_pointer()), align=8)
+            return _where(builder, table, arguments[1], row.size, context.get_value_type(row))
+
+        del index
+        return row(owner, types.int64), generate
+
+    found: Callable[[Any, int], Any] = _intrinsic(at)
+    return found
+
+
+def _number(stored: Any, seen: Any) -> Callable[[int, int], Any]:
+    """Reads a number of a table of such numbers."""
+    if _INTERPRETED:
+        return lambda table, index: _TABLES[int(table)][int(index)].item()
+    kind = ir.DoubleType() if seen is types.float64 else ir.IntType(stored.bitwidth)
+
+    def at(_: Any, table: Any, index: Any) -> Any:
+        def generate(__: Any, builder: Any, ___: Any, arguments: Any) -> Any:
+            size = stored.bitwidth // 8
+            value = builder.load(
+                _where(builder, arguments[0], arguments[1], size, kind.as_pointer()), align=size
+            )
+            if seen is types.float64:
+                return value
+            return (builder.sext if stored.signed else builder.zext)(value, _I64)
+
+        del table, index
+        return seen(types.int64, types.int64), generate
+
+    found: Callable[[int, int], Any] = _intrinsic(at)
+    return found
+
+
+def _change(stored: Any, seen: Any) -> Callable[[int, int, Any], None]:
+    """Changes a number of a table of such numbers."""
+    if _INTERPRETED:
+
+        def change(table: int, index: int, value: Any) -> None:
+            _TABLES[int(table)][int(index)] = value
+
+        return change
+    kind = ir.DoubleType() if seen is types.float64 else ir.IntType(stored.bitwidth)
+
+    def put(_: Any, table: Any, index: Any, value: Any) -> Any:
+        def generate(context: Any, builder: Any, __: Any, arguments: Any) -> Any:
+            size, new = stored.bitwidth // 8, arguments[2]
+            if seen is not types.float64 and size < 8:
+                new = builder.trunc(new, kind)
+            builder.store(
+                new, _where(builder, arguments[0], arguments[1], size, kind.as_pointer()), align=size
+            )
+            return context.get_dummy_value()
+
+        del table, index, value
+        return types.void(types.int64, types.int64, seen), generate
+
+    made: Callable[[int, int, Any], None] = _intrinsic(put)
+    return made
+
+
+int_at, set_int = _number(types.int32, types.int64), _change(types.int32, types.int64)
+long_at = _number(types.int64, types.int64)
+byte_at = _number(types.uint8, types.int64)
+real_at, set_real = _number(types.float64, types.float64), _change(types.float64, types.float64)
+
+# Rows of the plan's tables
+
+stage_at = _rows("stages", layout.STAGE)
+token_at = _rows("stage_tokens", layout.TOKEN)
+group_at = _rows("groups", layout.GROUP)
+program_at = _rows("programs", layout.PROGRAM)
+link_at = _rows("links", layout.LINK)
+bucket_at = _rows("buckets", layout.BUCKET)
+wave_groups = _rows("wave_groups", layout.SPAN)
+needed_by = _rows("needed_by", layout.SPAN)
+application_vms = _rows("application_vms", layout.SPAN)
+list_at = _rows("lists", layout.SPAN)
+
+# Rows of a run's tables
+
+job_at = _rows("jobs", layout.JOB)
+stream_at = _rows("streams", layout.STREAM)
+timed_at = _rows("timed", layout.TIMED)
+instant_at = _rows("instants", layout.INSTANT)
+segment_at = _rows("segments", layout.SEGMENT)
+pool_at = _rows("pools", layout.POOL)
+flow_at = _rows("flows", layout.FLOW)
+heap_at = _rows("heaps", layout.HEAP)
+level_at = _rows("levels", layout.LEVEL)
+expiries_at = _rows("expiries", layout.EXPIRIES)
+cohort_at = _rows("cohorts", layout.COHORT)
+share_at = _rows("shares", layout.SHARE)

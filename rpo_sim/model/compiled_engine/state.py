@@ -1,0 +1,74 @@
+"""The memory of runs, made once per block and cleared before each run; and that of what comes of them."""
+
+from typing import Any
+
+import numpy as np
+
+from rpo_sim.model.compiled_engine import layout
+from rpo_sim.model.compiled_engine.memory import address
+
+
+class Tables:
+    """A record, and the tables whose addresses it holds."""
+
+    def __init__(self, kind: "np.dtype[Any]") -> None:
+        self.record = np.zeros(1, kind)
+        self.tables: dict[str, Any] = {}
+
+    def put(self, name: str, table: Any) -> None:
+        """Have the record point to a table."""
+        self.tables[name] = table
+        self.record[name] = address(table)
+
+    @property
+    def row(self) -> Any:
+        """The record itself."""
+        return self.record[0]
+
+
+def run_state(plan: Any, room: int = 1) -> Tables:
+    """Room for one run at a time; ``room`` is doubled when a run needs more segments or events."""
+    jobs, links = int(plan.n_jobs + plan.n_disks), int(plan.n_links)
+    streams = jobs if links else 0
+    cohorts = int(plan.n_waves + 2 * plan.n_groups + plan.n_applications + 1)
+    segments, instants = room * (8 * jobs + 64), 1 << (room * (jobs + 64)).bit_length()
+    made = Tables(layout.RUN)
+    made.row.segments_size, made.row.instants_size = segments, instants
+    sizes: dict[str, tuple[Any, int]] = {
+        "jobs": (layout.JOB, jobs),
+        "streams": (layout.STREAM, streams),
+        "timed": (layout.TIMED, jobs + 1),
+        "instants": (layout.INSTANT, instants),
+        "urgent": (np.int32, int(plan.n_disks)),
+        "segments": (layout.SEGMENT, segments),
+        "pools": (layout.POOL, int(plan.n_pools)),
+        "flows": (layout.FLOW, links),
+        "heaps": (layout.HEAP, 4 * links),
+        "finished": (np.int32, streams),
+        "levels": (layout.LEVEL, int(plan.n_buckets)),
+        "expiries": (layout.EXPIRIES, int(plan.n_stages)),
+        "cohorts": (layout.COHORT, cohorts),
+        "tries": (np.int32, int(plan.n_tries + plan.n_jobs)),
+        "options": (np.int32, int(plan.n_vms * plan.n_steps)),
+        "shares": (layout.SHARE, segments),
+        "last_vms": (np.int32, int(plan.n_tiers)),
+    }
+    for name, (kind, size) in sizes.items():
+        made.put(name, np.zeros(max(size, 1), kind))
+    for i, heap in enumerate(made.tables["heaps"][: 4 * links]):
+        made.tables[f"heap {i}"] = np.zeros(jobs, np.int32)
+        heap.jobs = address(made.tables[f"heap {i}"])
+    return made
+
+
+def outcome(plan: Any, runs: int) -> Tables:
+    """Room for what comes of a block."""
+    shape, tiers = (runs, int(plan.n_vms)), (runs, int(plan.n_tiers))
+    made = Tables(layout.OUTCOME)
+    made.put("recovered_at", np.empty(shape))
+    made.put("step", np.empty(shape, np.int32))
+    made.put("confirmed_by", np.empty(shape, np.int32))
+    made.put("declared_at", np.empty(runs))
+    made.put("evidence", np.empty((*tiers, 3)))
+    made.put("activities", np.empty((*tiers, int(plan.n_activities))))
+    return made

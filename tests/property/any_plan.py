@@ -1,0 +1,162 @@
+"""Random scenarios over the whole schema of a recovery, ties included, compiled to plans."""
+
+import json
+from typing import Any
+
+from hypothesis import strategies as st
+
+from rpo_sim.model.compile import compile_plan
+from rpo_sim.model.plan import Plan
+from rpo_sim.scenario.load import load_scenario_text
+
+_SHAPES: list[Any] = [
+    "0s",
+    "1m",
+    "3m",
+    {"empirical": {"values": ["0s", "1m", "2m", "3m"]}},
+    {"empirical": {"values": ["1m", "1m", "2m", "90s"]}},
+    {"exponential": {"mean": "4m"}},
+    {"lognormal": {"p50": "2m", "p95": "9m"}},
+]
+_UNITS = ["incident", "wave", "group", "vm", "disk", "vm", "disk", "application", "incident"]
+_FIRST_VM = _UNITS.index("vm")
+_PATH = [("replica", "promote"), ("snapshot", "instant"), ("backup", "full")]
+
+
+def _some(draw: st.DrawFn, one_in: int = 2) -> bool:
+    return draw(st.integers(1, one_in)) == 1
+
+
+def _duration(draw: st.DrawFn) -> dict[str, Any]:
+    return {"assumed": draw(st.sampled_from(_SHAPES))}
+
+
+def _stage(draw: st.DrawFn, name: str, unit: str) -> dict[str, Any]:
+    stage: dict[str, Any] = {"stage": "prepare", "name": name, "once_per": unit}
+    over = _some(draw)
+    if over:
+        own = ["used", "60MB", "120MB"] if unit in ("vm", "disk") else ["60MB", "120MB"]
+        stage |= {"over": draw(st.sampled_from(["wire", "trunk"])), "bytes": draw(st.sampled_from(own))}
+        stage["timeout"] = draw(st.sampled_from(["1m", "2m", "9m", "30d"]))
+    if not over or _some(draw):
+        stage["duration"] = _duration(draw)
+    if _some(draw):
+        stage["slots"] = {name: {"hosts": 2, "movers": 1}[name] for name in draw(_pools)}
+    if _some(draw, 3):
+        stage["tokens"] = {name: draw(st.integers(1, 3)) for name in draw(_buckets)}
+    if _some(draw, 4):
+        stage.setdefault("timeout", draw(st.sampled_from(["1s", "1m", "3m"])))
+    if _some(draw, 3):
+        share = draw(st.sampled_from(["0%", "40%", "80%"]))
+        stage |= {"success": {"assumed": share}, "retries": draw(st.integers(0, 3))}
+    if _some(draw, 3):
+        stage["by"] = "people"
+    if "duration" in stage and _some(draw, 4):
+        stage["times"] = draw(st.integers(1, 3))
+    if _some(draw, 3):
+        stage["when"] = draw(st.sampled_from(["promote", "instant", "full"]))
+    return stage
+
+
+_pools = st.sampled_from([["hosts"], ["movers"], ["hosts", "movers"]])  # in one order: no deadlocks
+_buckets = st.lists(st.sampled_from(["api", "qps"]), min_size=1, unique=True)
+
+
+def _groups(draw: st.DrawFn, number: int) -> list[dict[str, Any]]:
+    disks = [{"capacity": "60MB"}, {"capacity": "60MB"}, {"capacity": "300MB"}]
+    return [
+        {
+            "name": f"g{g}",
+            "count": draw(st.integers(1, 5)),
+            "disks": disks[: draw(st.integers(1, 3))],
+            "needs": draw(st.lists(st.sampled_from([f"g{i}" for i in range(g)]), unique=True)) if g else [],
+            "application": draw(st.sampled_from(["a", "b", f"g{g}"])),
+            "tier": draw(st.sampled_from(["gold", "silver"])) if g else "gold",
+        }
+        for g in range(number)
+    ]
+
+
+def _waves(draw: st.DrawFn, number: int, vm_stages: list[str]) -> dict[str, Any]:
+    """Groups in their order, cut anywhere, and within a wave in any order."""
+    cuts = sorted(draw(st.sets(st.integers(1, number - 1)))) if number > 1 else []
+    order = [
+        draw(st.permutations([f"g{g}" for g in range(a, b)]))
+        for a, b in zip([0, *cuts], [*cuts, number], strict=True)
+    ]
+    waves: dict[str, Any] = {"order": order}
+    if _some(draw):
+        waves["barrier"] = draw(st.sampled_from(vm_stages))
+    return waves
+
+
+def _copy(draw: st.DrawFn, name: str) -> dict[str, Any]:
+    """Sometimes there is no usable point, for some VMs or for all."""
+    copy: dict[str, Any] = {"name": name, "kind": "backup", "every": "1h", "location": "vault"}
+    copy |= {"duration": {"assumed": "1m"}, "retention": {"count": 3}}
+    if _some(draw, 3):
+        copy |= {"stagger": "uniform", "success": {"assumed": draw(st.sampled_from(["1%", "70%"]))}}
+    return copy
+
+
+def _recovery(draw: st.DrawFn, number: int) -> dict[str, Any]:
+    stages: list[dict[str, Any]] = []
+    for place, unit in enumerate(_UNITS):
+        least, most = int(place == _FIRST_VM), 2 if unit in ("vm", "disk") else 1
+        for _ in range(draw(st.integers(least, most))):
+            stages.append(_stage(draw, f"{unit}-{len(stages)}", unit))
+    vm_stages = [stage["name"] for stage in stages if stage["once_per"] in ("vm", "disk")]
+    steps = draw(st.lists(st.sampled_from(_PATH), min_size=1, unique=True))
+    methods = [method for _, method in steps]
+    for stage in stages:
+        if stage.get("when", methods[0]) not in methods:
+            stage["when"] = methods[0]
+    recovery: dict[str, Any] = {
+        "path": [{"copy": copy, "method": method} for copy, method in steps],
+        "choose": draw(st.sampled_from(["listed", "freshest-clean", "fastest-within-rpo"])),
+        "stages": stages,
+    }
+    if _some(draw, 3):
+        recovery["waves"] = _waves(draw, number, vm_stages)
+    if _some(draw):
+        recovery["concurrency"] = {"limit": draw(st.integers(1, 4))}
+        if _some(draw):
+            recovery["concurrency"]["until"] = draw(st.sampled_from(vm_stages))
+    if _some(draw):
+        recovery["repair"] = _duration(draw) | {"by": draw(st.sampled_from(["people", "script"]))}
+    return recovery
+
+
+def _document(draw: st.DrawFn) -> dict[str, Any]:
+    number = draw(st.integers(1, 5))
+    per_stream = draw(st.sampled_from([{}, {"per_stream": "1MB/s"}, {"per_stream": "2MB/s"}]))
+    links = {
+        "wire": {"bandwidth": draw(st.sampled_from(["1MB/s", "3MB/s", "6MB/s"])), **per_stream},
+        "trunk": {"bandwidth": "2MB/s"},
+    }
+    objective = {"rpo": draw(st.sampled_from(["20m", "2h"])), "rto": "1h", "share_of_incidents": "90%"}
+    return {
+        "version": 1,
+        "scenario": "any",
+        "summary": "Made up",
+        "locations": {
+            "primary": {"site": "here", "cluster": "here", "backend": "here"},
+            "vault": {"site": "there", "cluster": "there", "backend": "there"},
+        },
+        "estate": {"groups": _groups(draw, number)},
+        "objectives": {"gold": objective},
+        "failure": {"scope": "site", "detect": _duration(draw), "declare": _duration(draw)},
+        "shared": {
+            "people": {"operators": draw(st.integers(1, 3))},
+            "links": links,
+            "buckets": {"api": {"rate": "1/m", "burst": 4}, "qps": {"rate": "2/m", "burst": 3}},
+        },
+        "copies": [_copy(draw, name) for name, _ in _PATH],
+        "platforms": {"vmware": {"recovery": _recovery(draw, number)}},
+    }
+
+
+@st.composite
+def any_plan(draw: st.DrawFn) -> Plan:
+    """A plan that may use everything at once."""
+    return compile_plan(load_scenario_text(json.dumps(_document(draw))).scenario, "vmware")

@@ -1,0 +1,92 @@
+"""The comparison of the two engines would notice: each of these faults in the kernel makes it fail.
+
+The kernel is interpreted here (`NUMBA_DISABLE_JIT=1`), in a process per fault, so that nothing is compiled.
+`RPO_SIM_MUTANTS=1` tries them all; a normal run tries two.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("numba", reason="the compiled engine needs numba: pip install 'rpo-sim[fast]'")
+
+HERE = Path(__file__).resolve()
+PACKAGE = HERE.parents[2] / "rpo_sim/model/compiled_engine"
+MUTANTS = [
+    ("events.py", "if timed_at(run, above).time <= at:", "if timed_at(run, above).time < at:"),
+    ("events.py", "if at <= run.now:\n        happen(run, RESUME", "if at < 0:\n        happen(run, RESUME"),
+    ("events.py", "a.sequence):", "-a.sequence):"),
+    ("jobs.py", "other.rank <= me.rank", "other.rank < me.rank"),
+    ("jobs.py", "other.asked_at != run.now or ", ""),
+    ("jobs.py", "those.ok if those.hasty else those.some", "those.ok"),
+    ("jobs.py", "min(limits.burst, state.level", "min(limits.burst * 2, state.level"),
+    ("jobs.py", "or (those.hasty and not ok)", ""),
+    ("sharing.py", "* (1 + _HAIR)", ""),
+    ("sharing.py", "<= FINISHED * stream_at", "< FINISHED * 0 * stream_at"),
+    ("sharing.py", "(flow.served + bytes_) - flow.served", "bytes_"),
+    ("sharing.py", "at = run.now + (at - run.now)", "at = at"),
+    ("procedure.py", "run.tries, stage.first_try + me.member, int_at", "run.tries, stage.first_try, int_at"),
+    ("procedure.py", "if seconds > stage.timeout:", "if seconds >= stage.timeout:"),
+    ("procedure.py", "who = job if me.parent < 0 else me.parent", "who = job"),
+    ("procedure.py", "if index == program.safe_after:", "if index == program.release_after:"),
+    ("procedure.py", "if not stream.finished:", "if stream.finished < 0:"),
+    ("kernel.py", "if run.n_instants > 0 and time > run.now:", "if run.n_instants > 0:"),
+    ("kernel.py", "if run.urgent_at < run.n_urgent:", "if run.n_instants == 0 and run.n_urgent:"),
+    ("kernel.py", "if stage_at(plan, job_at(run, who).stage).timeout < math.inf:", "if False:"),
+    ("critical.py", "at <= segment.end", "at < segment.end"),
+    ("critical.py", "range(_follow(run, last) - 1, -1, -1)", "range(_follow(run, last))"),
+]  # fmt: skip
+TRIED = MUTANTS if os.environ.get("RPO_SIM_MUTANTS") else [MUTANTS[0], MUTANTS[17]]
+
+_RUN = """
+import importlib.util, sys, types
+from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as st
+package, fault_file, old, new, tests = sys.argv[1:]
+class Faulty(importlib.machinery.SourceFileLoader):
+    def get_data(self, path):
+        text = super().get_data(path)
+        if path.endswith(fault_file):
+            assert old.encode() in text, "the kernel has no such line any more"
+            text = text.replace(old.encode(), new.encode())
+        return text
+    def get_code(self, name):
+        return self.source_to_code(self.get_data(self.path), self.path)
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        stem = name.removeprefix("rpo_sim.model.compiled_engine.")
+        if stem + ".py" != fault_file or stem == name:
+            return None
+        file = package + "/" + fault_file
+        return importlib.util.spec_from_loader(name, Faulty(name, file))
+sys.meta_path.insert(0, Finder())
+root = types.ModuleType("tests"); root.__path__ = [tests]; sys.modules["tests"] = root
+from tests.property.any_plan import any_plan
+from tests.property.test_engines_agree import assert_engines_agree
+@seed(1)
+@settings(max_examples=400, database=None, deadline=None, phases=[Phase.generate],
+          suppress_health_check=list(HealthCheck), report_multiple_bugs=False)
+@given(plan=any_plan(), number=st.integers(0, 1000))
+def compare(plan, number):
+    try:
+        assert_engines_agree(plan, number)
+    except Exception:
+        print("caught", flush=True)
+        import os; os._exit(7)
+compare()
+"""
+
+
+@pytest.mark.parametrize(("file", "old", "new"), TRIED)
+def test_a_fault_in_the_kernel_is_noticed(file: str, old: str, new: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", _RUN, str(PACKAGE), file, old, new, str(HERE.parents[1])],
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(HERE.parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert ended.returncode == 7, f"nothing noticed it: {ended.stderr[-2000:]}"
