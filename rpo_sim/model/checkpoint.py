@@ -10,8 +10,6 @@ import hashlib
 import io
 import sqlite3
 import time
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +23,7 @@ from rpo_sim.errors import ModelError
 from rpo_sim.model.plan import Plan
 
 COMMIT_SECONDS = 1.0  # what a kill can cost; each commit waits for the disk
+_CHECKSUM_BYTES = hashlib.sha256().digest_size
 _APPLICATION = 0x52504F43  # "RPOC": tells our files from other databases
 _SCHEMA = """
 CREATE TABLE experiments (
@@ -197,13 +196,13 @@ def _parts(value: Any) -> Iterator[bytes]:
 def _packed(arrays: Arrays) -> bytes:
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-    return file.getvalue()
+    return hashlib.sha256(file.getvalue()).digest() + file.getvalue()
 
 
 def _unpacked(data: bytes) -> Arrays | None:
-    """None if the bytes are not those that were written: each array has a checksum."""
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError, zlib.error):
+    """None if the bytes are not those that were written; a damaged archive can fail in too many ways."""
+    checksum, archive = data[:_CHECKSUM_BYTES], data[_CHECKSUM_BYTES:]
+    if hashlib.sha256(archive).digest() != checksum:
         return None
+    with np.load(io.BytesIO(archive), allow_pickle=False) as arrays:
+        return dict(arrays)

@@ -1,4 +1,4 @@
-"""Achieved RTO against exact answers: retries, time-outs, buckets, order statistics, barriers, arrivals."""
+"""Achieved RTO against exact answers: retries, time-outs, buckets, sums, barriers, arrivals."""
 
 import math
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from rpo_sim.distributions.base import FloatArray
-from rpo_sim.model.block import BlockDraws, BoolArray
+from rpo_sim.model.block import BlockDraws
 from rpo_sim.model.block_runs import replay
 from rpo_sim.model.draws import Draws
 from rpo_sim.model.experiment import simulate
@@ -19,13 +19,17 @@ PlanOf = Callable[..., Plan]
 Agrees = Callable[[FloatArray, float], None]
 
 
-def rta(plan: Plan, runs: int = 1) -> FloatArray:
-    """RTA of every VM, one row per run."""
-    return simulate(plan, runs=runs).vm_rta
+BLOCKS = 40
 
 
-def batches(values: FloatArray | BoolArray, n: int = 40) -> FloatArray:
-    return np.array([part.mean() for part in np.array_split(values, n)])
+def rta(plan: Plan) -> FloatArray:
+    """RTA of every VM, one row per run of the first block."""
+    return simulate(plan, runs=1).vm_rta
+
+
+def drawn(plan: Plan, blocks: int = BLOCKS) -> list[BlockDraws]:
+    """The numbers of the first blocks, without the engine."""
+    return [BlockDraws(plan, Draws(1), block) for block in range(blocks)]
 
 
 def exponential(minutes: int) -> dict[str, Any]:
@@ -41,47 +45,63 @@ def alone(count: int) -> list[dict[str, Any]]:
     return [{"name": f"vm{i}"} for i in range(count)]
 
 
-# Retries and time-outs
+# Retries and time-outs: the engine follows the path of each run; the paths have the known mean
 
 
-def test_geometric_retries(plan_of: PlanOf, agrees: Agrees) -> None:
-    """p = 0.6 and 3 retries: lost with (1 − p)⁴; else N is a truncated geometric, each attempt a minute."""
-    p, attempts = 0.6, np.arange(1, 5)
-    one = stage({"assumed": "1m"}, success={"assumed": "60%"}, retries=3)
-    times = rta(plan_of(groups=alone(100), stages=[one]), runs=500)
-    chances = p * (1 - p) ** (attempts - 1)
-    agrees(batches(np.isfinite(times)), 1 - (1 - p) ** 4)
-    mean = [np.mean(rows[np.isfinite(rows)]) for rows in np.array_split(times, 40)]
-    agrees(np.array(mean), 60 * float((attempts * chances).sum() / chances.sum()))
+def tried(plan: Plan, draws: BlockDraws, repair_seconds: float = 0.0) -> FloatArray:
+    """What the attempts at the only stage cost each VM, one after the other; inf if none succeeds."""
+    (one,) = plan.stages
+    spent = np.zeros((len(draws.runs), plan.n_vms))
+    trying = np.ones(spent.shape, dtype=np.bool_)
+    for attempt in range(one.retries + 1):
+        seconds, ok = draws.stage_seconds(one, attempt), draws.stage_succeeds(one, attempt)
+        spent += trying * np.minimum(seconds, one.timeout)
+        trying &= (seconds > one.timeout) | (False if ok is None else ~ok)
+        spent += trying * repair_seconds
+    return np.where(trying, np.inf, spent)
+
+
+def paths(plan_of: PlanOf, one: dict[str, Any], repair_seconds: int = 0) -> FloatArray:
+    """What 2,500 VMs spent in each of 25 runs, one row per block, after the engine spent it with twenty."""
+    more = {"repair": {"assumed": f"{repair_seconds}s"}} if repair_seconds else {}
+    few = plan_of(groups=alone(20), stages=[one], **more)
+    np.testing.assert_allclose(rta(few), tried(few, drawn(few, 1)[0], repair_seconds), rtol=1e-12)
+    many = plan_of(count=2500, stages=[one], **more)
+    return np.array([tried(many, draws, repair_seconds).ravel() for draws in drawn(many)])
 
 
 def test_a_repair_between_attempts(plan_of: PlanOf, agrees: Agrees) -> None:
     """Failures before the first success: (1 − p)/p on average; each costs its attempt and a repair."""
     p = 0.8
     one = stage({"assumed": "1m"}, success={"assumed": "80%"}, retries=10)
-    repair = {"assumed": "30s"}
-    times = rta(plan_of(groups=alone(100), stages=[one], repair=repair), runs=500)
-    agrees(batches(times), 60 / p + 30 * (1 - p) / p)
+    agrees(paths(plan_of, one, repair_seconds=30).mean(axis=1), 60 / p + 30 * (1 - p) / p)
+
+
+def test_few_attempts_may_all_fail(plan_of: PlanOf, agrees: Agrees) -> None:
+    """p = 0.6 and 3 retries: lost with (1 − p)⁴; else a truncated geometric number of minutes."""
+    p, attempts = 0.6, np.arange(1, 5)
+    times = paths(plan_of, stage({"assumed": "1m"}, success={"assumed": "60%"}, retries=3))
+    chances = p * (1 - p) ** (attempts - 1)
+    agrees(np.isfinite(times).mean(axis=1), 1 - (1 - p) ** 4)
+    mean = np.array([row[np.isfinite(row)].mean() for row in times])
+    agrees(mean, 60 * float((attempts * chances).sum() / chances.sum()))
 
 
 def test_restart_from_scratch_at_a_time_out(plan_of: PlanOf, agrees: Agrees) -> None:
-    """D ~ U(0, b), restarted at θ: p = θ/b, so E = θ (1 − p)/p + θ/2, and 5 + 7.5 min for b = 20, θ = 15 min.
+    """D ~ U(0, b), restarted at θ: p = θ/b, so E = θ (1 − p)/p + θ/2, and 2 + 9 min for b = 20, θ = 18 min.
 
     (Preemptive repeat different: Conway, Maxwell and Miller, Theory of
     Scheduling, 1967, § 8.)
     """
     duration = {"assumed": {"uniform": {"low": "0s", "high": "20m"}}}
-    times = rta(plan_of(groups=alone(100), stages=[stage(duration, timeout="15m", retries=10)]), runs=1000)
-    agrees(batches(times), 750)
+    agrees(paths(plan_of, stage(duration, timeout="18m", retries=10)).mean(axis=1), 660)
 
 
 def test_restarting_what_has_no_memory_gains_nothing(plan_of: PlanOf, agrees: Agrees) -> None:
     """Exp(10 min) restarted at 20 min is Exp(10 min): mean and 95th percentile."""
-    times = rta(
-        plan_of(groups=alone(100), stages=[stage(exponential(10), timeout="20m", retries=10)]), runs=1300
-    )
-    agrees(batches(times), 600)
-    agrees(batches(times <= -600 * math.log(0.05)), 0.95)
+    times = paths(plan_of, stage(exponential(10), timeout="20m", retries=10))
+    agrees(times.mean(axis=1), 600)
+    agrees((times <= -600 * math.log(0.05)).mean(axis=1), 0.95)
 
 
 # Token buckets
@@ -117,27 +137,28 @@ def test_two_buckets_in_series(plan_of: PlanOf) -> None:
     np.testing.assert_allclose(times, exact, atol=1e-9)
 
 
-# Order statistics and sums
+# Sums: the engine's makespans are those of a list that idle slots take from; they have the known mean
 
 
-def test_k_of_five_are_back(plan_of: PlanOf, agrees: Agrees) -> None:
-    """Of n exponential recoveries the kth ends at m Σ 1/i on average, i from n − k + 1 to n.
-
-    Rényi's representation of exponential order statistics (David and Nagaraja, 2003, § 2.5). Twenty fives
-    side by side in each run do not compete.
-    """
-    times = rta(plan_of(groups=alone(100), stages=[stage(exponential(10))]), runs=1700)
-    kth = np.sort(times.reshape(-1, 5), axis=1)
-    for k in (4, 5):
-        agrees(batches(kth[:, k - 1]), 600 * sum(1 / i for i in range(5 - k + 1, 6)))
+def makespans(seconds: FloatArray, slots: int) -> FloatArray:
+    """When the last of the jobs of each row ends: whichever slot is free first takes the next."""
+    free = np.zeros((len(seconds), slots))
+    rows = np.arange(len(seconds))
+    for job in seconds.T:
+        free[rows, free.argmin(axis=1)] += job
+    return free.max(axis=1)
 
 
 def test_one_slot_sums_to_an_erlang_time(plan_of: PlanOf, agrees: Agrees) -> None:
     """12 jobs of Exp(10 min), one at a time: the last ends at a Gamma(12) time; mean and 90th percentile."""
     one = stage(exponential(10), slots={"workers": 1})
-    last = rta(plan_of(count=12, stages=[one]), runs=13000).max(axis=1)
-    agrees(batches(last), 7200)
-    agrees(batches(last <= stats.gamma(12, scale=600).ppf(0.9)), 0.9)
+    plan, many = (plan_of(count=count, stages=[one]) for count in (12, 1200))
+    jobs = drawn(plan, 1)[0].stage_seconds(plan.stages[0], 0)
+    np.testing.assert_allclose(rta(plan).max(axis=1), makespans(jobs, 1), rtol=1e-12)
+    dozens = np.array([draws.stage_seconds(many.stages[0], 0).reshape(-1, 12) for draws in drawn(many)])
+    last = dozens.sum(axis=2)
+    agrees(last.mean(axis=1), 7200)
+    agrees((last <= stats.gamma(12, scale=600).ppf(0.9)).mean(axis=1), 0.9)
 
 
 def test_priority_groups_of_exponential_jobs(plan_of: PlanOf, agrees: Agrees) -> None:
@@ -149,8 +170,14 @@ def test_priority_groups_of_exponential_jobs(plan_of: PlanOf, agrees: Agrees) ->
     order = [[group["name"]] for group in groups]
     plan = plan_of(groups=groups, stages=[stage(exponential(10))], waves={"order": order},
                    concurrency={"limit": 2})  # fmt: skip
-    times = rta(plan, runs=8000)
-    agrees(batches(times.max(axis=1)), 3 * 600 * 3.5)
+
+    def last(draws: BlockDraws) -> FloatArray:
+        jobs = draws.stage_seconds(plan.stages[0], 0)
+        return sum((makespans(jobs[:, first : first + 6], 2) for first in (0, 6, 12)), np.zeros(len(jobs)))
+
+    blocks = drawn(plan, 600)
+    np.testing.assert_allclose(rta(plan).max(axis=1), last(blocks[0]), rtol=1e-12)
+    agrees(np.array([last(draws) for draws in blocks]).reshape(BLOCKS, -1).mean(axis=1), 3 * 600 * 3.5)
 
 
 # Shared links and single servers

@@ -80,7 +80,7 @@ def test_a_flipped_bit_of_a_number_is_noticed(plan: Plan, tmp_path: Path) -> Non
     whole = bytes_of(simulate_kept(plan, path, 50))
     with contextlib.closing(sqlite3.connect(path)) as database, database:
         (data,) = database.execute("SELECT arrays FROM blocks WHERE block = 1").fetchone()
-        for at in range(60, len(data), len(data) // 40):
+        for at in range(0, len(data), len(data) // 40):
             flipped = data[:at] + bytes([data[at] ^ 16]) + data[at + 1 :]
             database.execute("UPDATE blocks SET arrays = ? WHERE block = 1", (flipped,))
             database.commit()
