@@ -19,7 +19,7 @@ from rpo_sim.units import format_duration
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 COMMAND = Path(sys.executable).with_name("rpo-sim")
-LONG = ("simulate", "site-failure", "--runs", "100000", "--workers", "2")
+LONG = ("simulate", "site-failure", "--runs", "100000", "--engine", "simpy", "--workers", "2")
 
 
 def test_all_formats_and_every_number_of_workers_tell_the_same(rpo_sim: Run, tiny: Path) -> None:
@@ -39,6 +39,24 @@ def test_one_run_told_has_the_rta_that_the_many_runs_have(quick: Run, tmp_path: 
         told = quick(*one, "--trace", "--run", str(run)).stdout
         assert f"run {run}: one incident" in told
         assert told.endswith(f"RTA {format_duration(float(result.vm_rta[run, 0]))}\n")
+
+
+def test_replay_tells_any_run_as_simulate_does(quick: Run) -> None:
+    one = ("single-vm-restore", "--platform", "vmware", "--seed", "3", "--run", "4711")
+    told = quick("replay", *one)
+    assert told.returncode == 0
+    assert "run 4711: one incident" in told.stdout
+    assert told.stdout == quick("simulate", *one, "--trace").stdout
+
+
+def test_both_engines_tell_the_same(rpo_sim: Run, tiny: Path) -> None:
+    pytest.importorskip("numba", reason="the compiled engine needs numba: pip install 'rpo-sim[fast]'")
+    made = [
+        rpo_sim("simulate", tiny, "--runs", "50", "--engine", engine, "-o", "json")
+        for engine in ("simpy", "compiled", "auto")
+    ]
+    assert {ran.returncode for ran in made} == {0}
+    assert len({ran.stdout for ran in made}) == 1
 
 
 def test_a_told_run_can_be_read(quick: Run) -> None:

@@ -1,0 +1,110 @@
+"""Which engine runs a plan, what is said about it, and where compiled kernels are kept."""
+
+import importlib.util
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import rpo_sim
+from rpo_sim.errors import ModelError
+from rpo_sim.model import compiled_engine
+from rpo_sim.model.compile import compile_plan
+from rpo_sim.model.compiled_engine import cache
+from rpo_sim.model.engines import WORTH_COMPILING, WORTHWHILE, choose
+from rpo_sim.model.experiment import run_block
+from rpo_sim.model.plan import BucketPlan, Plan
+
+
+def shipped(name: str) -> Plan:
+    loaded = rpo_sim.load_scenario(name)
+    return compile_plan(loaded.scenario, "vmware")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaky(BucketPlan):
+    """A bucket of some later version."""
+
+    leak: float = 0.0
+
+
+def with_bucket(leak: float) -> Plan:
+    Leaky.__name__ = "BucketPlan"
+    return replace(shipped("site-failure"), buckets=(Leaky(name="api", rate=1.0, burst=1.0, leak=leak),))
+
+
+def test_a_mechanism_that_the_kernel_does_not_know_is_named() -> None:
+    assert compiled_engine.unsupported(with_bucket(0.0)) is None
+    assert compiled_engine.unsupported(with_bucket(0.5)) == "`leak` (of api)"
+
+
+def test_auto_says_why_simpy_runs_it_and_compiled_refuses() -> None:
+    pytest.importorskip("numba", reason="the compiled engine needs numba: pip install 'rpo-sim[fast]'")
+    engine, notice = choose(with_bucket(0.5), "auto", WORTH_COMPILING)
+    assert engine == "simpy"
+    assert "`leak` (of api)" in str(notice)
+    with pytest.raises(ModelError, match="use --engine simpy"):
+        choose(with_bucket(0.5), "compiled", 1)
+
+
+def test_without_numba_simpy_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "numba" else found(name))
+    engine, notice = choose(shipped("site-failure"), "auto", WORTH_COMPILING)
+    assert engine == "simpy"
+    assert "numba is not installed" in str(notice)
+    assert "\n" not in str(notice)
+    with pytest.raises(ModelError, match="numba is not installed"):
+        choose(shipped("site-failure"), "compiled", 1)
+
+
+def test_little_work_is_not_worth_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba", reason="the compiled engine needs numba: pip install 'rpo-sim[fast]'")
+    plan = shipped("site-failure")
+    few = (WORTHWHILE - 1) // plan.n_vms
+    assert choose(plan, "auto", few) == ("simpy", None)
+    assert choose(plan, "compiled", 1) == ("compiled", None)
+    assert choose(plan, "simpy", WORTH_COMPILING) == ("simpy", None)
+    for kept in (False, True):
+        monkeypatch.setattr(compiled_engine, "is_kept", lambda kept=kept: kept)
+        assert choose(plan, "auto", few + plan.n_vms)[0] == ("compiled" if kept else "simpy")
+        assert choose(plan, "auto", WORTH_COMPILING)[0] == "compiled"
+
+
+def test_a_shipped_scenario_gives_the_same_bytes_in_both_engines() -> None:
+    pytest.importorskip("numba", reason="the compiled engine needs numba: pip install 'rpo-sim[fast]'")
+    one, other = (run_block(shipped("site-failure"), 7, 3, engine) for engine in ("simpy", "compiled"))
+    for name, values in vars(one).items():
+        np.testing.assert_array_equal(getattr(other, name), values, err_msg=name)
+
+
+def test_compiled_code_is_kept_by_what_went_into_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("numba", reason="the compiled engine needs numba: pip install 'rpo-sim[fast]'")
+    sources = tmp_path / "model" / "compiled_engine"
+    sources.mkdir(parents=True)
+    for source in Path(cache.__file__).parent.glob("*.py"):
+        (sources / source.name).write_bytes(source.read_bytes())
+    sharing = sources.with_name("sharing.py")
+    sharing.write_text("FINISHED = 1e-9")
+    monkeypatch.setattr(cache, "__file__", str(sources / "cache.py"))
+    digests = [cache.digest()]
+    for edited in (sources / "jobs.py", sharing):
+        edited.write_text(edited.read_text() + "\n# edited")
+        digests.append(cache.digest())
+    (sources / "lower.py").write_text("")  # never compiled
+    digests.append(cache.digest())
+    assert len(set(digests)) == 3
+    assert digests[2] == digests[3]
+
+
+def test_where_nothing_can_be_kept_nothing_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("numba", reason="the compiled engine needs numba: pip install 'rpo-sim[fast]'")
+    in_the_way = tmp_path / "file"
+    in_the_way.write_text("")
+    where: Any = lambda *_, **__: in_the_way / "cache"  # noqa: E731
+    monkeypatch.setattr(cache, "user_cache_path", where)
+    cache.folder.cache_clear()
+    assert not cache.is_kept()
+    cache.folder.cache_clear()
