@@ -11,10 +11,10 @@ import pytest
 import rpo_sim
 from rpo_sim.errors import ModelError
 from rpo_sim.model import compiled_engine
+from rpo_sim.model.block_runs import run_block
 from rpo_sim.model.compile import compile_plan
 from rpo_sim.model.compiled_engine import cache
 from rpo_sim.model.engines import WORTH_COMPILING, WORTHWHILE, choose
-from rpo_sim.model.experiment import run_block
 from rpo_sim.model.plan import BucketPlan, Plan
 
 
