@@ -10,12 +10,12 @@ the time-outs of transfers, which expire in the order in which they were set, st
 import math
 from typing import Any
 
-from rpo_sim.model.compiled_engine.jit import part
+from rpo_sim.model.compiled_engine.jit import inlined, part
 from rpo_sim.model.compiled_engine.layout import EXPIRY, NO_ROOM, RESUME
 from rpo_sim.model.compiled_engine.memory import expiries_at, instant_at, stream_at, timed_at
 
 
-@part
+@inlined
 def happen(run: Any, what: int, who: int, turn: int) -> None:
     """Schedule for this instant."""
     size = run.instants_size
@@ -27,7 +27,7 @@ def happen(run: Any, what: int, who: int, turn: int) -> None:
     run.n_instants += 1
 
 
-@part
+@inlined
 def _move(run: Any, source: int, target: int) -> None:
     a, b = timed_at(run, source), timed_at(run, target)
     b.time, b.sequence, b.job = a.time, a.sequence, a.job

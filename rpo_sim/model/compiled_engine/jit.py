@@ -28,3 +28,9 @@ def part(function: F) -> F:
     """A piece of a kernel, for other pieces to call."""
     made: F = _njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_AS_WRITTEN)(function)
     return made
+
+
+def inlined(function: F) -> F:
+    """A piece so small that it is compiled into whatever calls it."""
+    made: F = _njit(forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **_AS_WRITTEN)(function)
+    return made

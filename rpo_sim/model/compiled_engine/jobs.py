@@ -3,12 +3,12 @@
 from typing import Any
 
 from rpo_sim.model.compiled_engine.events import happen
-from rpo_sim.model.compiled_engine.jit import part
+from rpo_sim.model.compiled_engine.jit import inlined, part
 from rpo_sim.model.compiled_engine.layout import COHORT_DONE, NO_ROOM, RESUME, WAIT
 from rpo_sim.model.compiled_engine.memory import bucket_at, cohort_at, job_at, level_at, pool_at, segment_at
 
 
-@part
+@inlined
 def note(run: Any, job: int, what: int, evidence: int) -> None:
     """Write down what a job did since its start."""
     doer = job_at(run, job)
@@ -101,25 +101,25 @@ def report(run: Any, cohort: int, job: int, ok: int) -> None:
 # Where cohorts stand: waves, groups past the barrier, needs of groups, applications, and all of these
 
 
-@part
+@inlined
 def group_safe(plan: Any, group: int) -> int:
     """The cohort of a group's VMs past the barrier."""
     return int(plan.n_waves + group)
 
 
-@part
+@inlined
 def needs_met(plan: Any, group: int) -> int:
     """The cohort of the groups that a group needs."""
     return int(plan.n_waves + plan.n_groups + group)
 
 
-@part
+@inlined
 def application_up(plan: Any, application: int) -> int:
     """The cohort of an application's VMs."""
     return int(plan.n_waves + 2 * plan.n_groups + application)
 
 
-@part
+@inlined
 def all_done(plan: Any) -> int:
     """The cohort of all applications."""
     return int(plan.n_waves + 2 * plan.n_groups + plan.n_applications)
@@ -128,19 +128,19 @@ def all_done(plan: Any) -> int:
 # Jobs by what they are for
 
 
-@part
+@inlined
 def wave_job(plan: Any, wave: int) -> int:
     """The job of a wave."""
     return int(plan.n_vms + 1 + wave)
 
 
-@part
+@inlined
 def group_job(plan: Any, group: int) -> int:
     """The job of a group."""
     return int(plan.n_vms + 1 + plan.n_waves + group)
 
 
-@part
+@inlined
 def application_job(plan: Any, application: int) -> int:
     """The job of an application."""
     return int(plan.n_vms + 1 + plan.n_waves + plan.n_groups + application)

@@ -9,7 +9,7 @@ from typing import Any
 
 from rpo_sim.model.compiled_engine import sharing
 from rpo_sim.model.compiled_engine.events import drop_expiry, happen, resume_after, set_expiry
-from rpo_sim.model.compiled_engine.jit import part
+from rpo_sim.model.compiled_engine.jit import inlined, part
 from rpo_sim.model.compiled_engine.jobs import (
     all_done,
     application_up,
@@ -93,7 +93,7 @@ from rpo_sim.model.compiled_engine.memory import (
 ) = range(32)
 
 
-@part
+@inlined
 def _spend(run: Any, job: int, seconds: float, then: int) -> None:
     """Let time pass; what lasts for ever never comes back, and `run` tells."""
     job_at(run, job).start, job_at(run, job).state = run.now, then

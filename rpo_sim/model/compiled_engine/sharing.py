@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from rpo_sim.model.compiled_engine.events import happen
-from rpo_sim.model.compiled_engine.jit import part
+from rpo_sim.model.compiled_engine.jit import inlined, part
 from rpo_sim.model.compiled_engine.layout import ALARM, STREAM_DONE
 from rpo_sim.model.compiled_engine.memory import flow_at, heap_at, int_at, link_at, set_int, stream_at
 from rpo_sim.model.sharing import _HAIR, FINISHED
@@ -17,7 +17,7 @@ from rpo_sim.model.sharing import _HAIR, FINISHED
 _BY_TIME, _BY_SERVED, _LOWEST, _HIGHEST = range(4)
 
 
-@part
+@inlined
 def _before(a: Any, b: Any, kind: int) -> bool:
     """Whether one stream stands before another in a heap of that kind."""
     if kind == _LOWEST:
@@ -27,14 +27,14 @@ def _before(a: Any, b: Any, kind: int) -> bool:
     return bool(a.finish < b.finish or (a.finish == b.finish and a.order < b.order))
 
 
-@part
+@inlined
 def _top(run: Any, link: int, kind: int) -> int:
     """The first job of a heap; -1 if it is empty."""
     heap = heap_at(run, 4 * link + kind)
     return int_at(heap.jobs, 0) if heap.count > 0 else -1
 
 
-@part
+@inlined
 def _put(run: Any, heap: Any, kind: int, at: int, job: int) -> None:
     set_int(heap.jobs, at, job)
     if kind >= _LOWEST:
@@ -43,7 +43,7 @@ def _put(run: Any, heap: Any, kind: int, at: int, job: int) -> None:
         stream_at(run, job).at = at
 
 
-@part
+@inlined
 def _rise(run: Any, heap: Any, kind: int, at: int, job: int) -> int:
     """Move a place towards the top for as long as the job stands before who is above."""
     while at > 0:
@@ -89,21 +89,21 @@ def _take_out(run: Any, link: int, kind: int, job: int) -> None:
     _put(run, heap, kind, hole, moved)
 
 
-@part
+@inlined
 def _level(flow: Any, bandwidth: float) -> float:
     if flow.uncapped == 0:
         return math.inf
     return float((bandwidth - flow.capped_rate) / flow.uncapped)
 
 
-@part
+@inlined
 def _left(flow: Any, stream: Any) -> float:
     if stream.capped:
         return float((stream.finish - flow.now) * stream.cap)
     return float(stream.finish - flow.served)
 
 
-@part
+@inlined
 def _advance(flow: Any, bandwidth: float, now: float) -> None:
     if flow.uncapped:
         flow.served += _level(flow, bandwidth) * (now - flow.now)
