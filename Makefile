@@ -14,7 +14,7 @@ PYTEST_FLAGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types unit docs bench lock format clean test-cluster lab-build lab-up lab-down
+.PHONY: help demo test lint types unit docs bench lock format clean cluster test-cluster lab-build lab-up lab-down
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -24,7 +24,7 @@ demo: $(READY) ## measure this machine, then predict five recovery scenarios on 
 
 test: lint types $(DEV_READY) ## all checks: lint, types and every test
 	@$(LAB) build --if-possible >/dev/null
-	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory unit cluster
 
 lint: $(DEV_READY) ## style, format and import contracts
 	$(BIN)/ruff check $(CODE)
@@ -34,11 +34,15 @@ lint: $(DEV_READY) ## style, format and import contracts
 types: $(DEV_READY) ## mypy, strict
 	$(BIN)/mypy
 
-unit: $(DEV_READY) ## the tests alone; PYTEST_FLAGS="-k store" chooses some, WORKERS=0 runs them in this process
-	$(BIN)/pytest -n $(WORKERS) $(PYTEST_FLAGS)
+unit: $(DEV_READY) ## the tests but those on a cluster; PYTEST_FLAGS="-k store" chooses some, WORKERS=0 runs them here
+	$(BIN)/pytest -n $(WORKERS) --ignore tests/cluster $(PYTEST_FLAGS)
+
+# Alone and one after the other: they stop, break and time one cluster, and would see each other's load.
+cluster: $(DEV_READY)
+	$(BIN)/pytest -n 0 tests/cluster $(PYTEST_FLAGS)
 
 test-cluster: $(if $(RPO_SIM_TEST_KUBECONFIG),$(DEV_READY),lab-build) ## the tests on a cluster: a lab, or the one that RPO_SIM_TEST_KUBECONFIG names
-	$(BIN)/pytest -n 0 tests/cluster $(PYTEST_FLAGS)
+	@$(MAKE) --no-print-directory cluster
 
 lab-build: $(DEV_READY) ## build the programs of the lab, some 12 minutes, once; needs Go and Prometheus
 	@$(LAB) build >/dev/null

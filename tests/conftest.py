@@ -3,7 +3,6 @@
 import os
 from collections import Counter
 from collections.abc import Generator
-from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -11,7 +10,6 @@ from hypothesis import settings
 settings.register_profile("shared-cores", deadline=None, derandomize="CI" in os.environ, print_blob=True)
 settings.load_profile("shared-cores")
 
-CLUSTER = "tests/cluster/"
 NO_SKIPS = "RPO_SIM_NO_SKIPS"
 HOW_TO_RUN = {
     "root": "run `make test` as root on a machine you can spare, or in a privileged container",
@@ -45,21 +43,6 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"skipped although {NO_SKIPS} is set: {_reason(report)}"
     return report
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Tests go to whichever worker is free, but those of the cluster to one: they stop and time one lab.
-
-    An `xdist_group` mark would do, but xdist 3.8 does not see it under pytest 9.2.
-    """
-    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
-
-    class OneClusterWorker(LoadScopeScheduling):  # type: ignore[misc]
-        def _split_scope(self, nodeid: str) -> str:
-            return CLUSTER if nodeid.startswith(CLUSTER) else nodeid
-
-    return OneClusterWorker(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

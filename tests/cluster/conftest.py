@@ -1,7 +1,7 @@
 """The cluster of this folder's tests: a lab that the first of them starts, or one that is named.
 
-All of them run in one worker, one after the other (the scheduler in tests/conftest.py sees to it): they stop,
-break and time one cluster, and would see each other's load.
+`make` runs them alone, one after the other: they stop, break and time one cluster, and would see each other's
+load.
 """
 
 import os
