@@ -48,6 +48,11 @@ class Distribution(ABC):
         """Whether the upper tail was never observed, so that `ppf` may return inf."""
         return False
 
+    @property
+    def needs_bytes(self) -> bool:
+        """Whether `at` refuses to go without a size."""
+        return False
+
     def at(self, *, size_bytes: int | None, concurrency: int) -> "Distribution":
         """The distribution for one transfer of this size among so many; itself if neither matters."""
         del size_bytes, concurrency

@@ -69,6 +69,11 @@ class SizeScaled(Distribution):
             for value in row:
                 require(self.kind, minimum=-math.inf, covariance=value)
 
+    @property
+    def needs_bytes(self) -> bool:
+        """Whether larger transfers take longer."""
+        return self.seconds_per_byte > 0
+
     def at(self, *, size_bytes: int | None, concurrency: int) -> LogNormal:
         """The lognormal duration of one transfer of ``size_bytes`` among ``concurrency``.
 

@@ -36,11 +36,18 @@ class Bindings:
         NoDataError
             If what was measured does not reach the sizes or the concurrency asked for, or if nothing was
             measured and nothing assumed.
+        ScenarioError
+            If the measurement depends on the bytes and the scenario does not say how many.
         """
         entry = self._entry(stated.measured)
         if entry is None:
             return self._assumed(key, stated.measured, stated.assumption(), sizes, concurrency)
         assert stated.measured is not None
+        if None in sizes and entry.distribution.needs_bytes:
+            raise ScenarioError(
+                f"{key}: {stated.measured} = {entry.name} was measured at several sizes and takes longer for "
+                "larger ones; say how much is moved here with `bytes: used`, `bytes: capacity` or a size"
+            )
         evidence = self._reach(key, stated.measured, entry, sizes, concurrency)
         return Input(
             key=key,

@@ -2,16 +2,22 @@
 
 import json
 import math
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pytest
 
+from rpo_sim.distributions.profile import Profile, ProfileEntry
+from rpo_sim.distributions.sized import SizeScaled
 from rpo_sim.errors import ModelError, NoDataError, ScenarioError
+from rpo_sim.model.binding import Bindings
 from rpo_sim.model.compile import compile_plan
 from rpo_sim.model.plan import Chance, Plan
 from rpo_sim.results import Evidence
+from rpo_sim.scenario.inputs import Duration
 from rpo_sim.scenario.load import load_scenario, load_scenario_text
+from rpo_sim.scenario.schema import Bind
 from rpo_sim.scenario.shipped import shipped_names
 
 COPY: dict[str, Any] = {
@@ -230,3 +236,20 @@ def test_success_is_drawn_from_the_jeffreys_posterior() -> None:
     assert np.mean(drawn) == pytest.approx(20.5 / 21, abs=0.002)
     assumed = Chance(key="k", evidence=Evidence.ASSUMED, source="assumed", probability=0.9)
     assert assumed.drawn(generator) == 0.9
+
+
+def test_a_measurement_that_depends_on_the_bytes_asks_for_them() -> None:
+    entry = ProfileEntry(
+        operation="restore", stage="bound", n=30, n_succeeded=30, n_failed=0, digest="0" * 64,
+        failure_interval=(0.0, 0.116), clock="wall",
+        distribution=SizeScaled(overhead_seconds=1.0, seconds_per_byte=1e-8, contention=0.0, sigma=0.1),
+    )  # fmt: skip
+    bindings = Bindings(
+        platform="vmware",
+        binds={"restore.bound": Bind(operation="restore", stage="bound")},
+        profile=Profile(created_at=datetime(2026, 1, 1, tzinfo=UTC), entries=(entry,)),
+    )
+    stated = Duration(measured="restore.bound")
+    with pytest.raises(ScenarioError, match=r"clone: restore\.bound = .*`bytes: used`"):
+        bindings.duration("clone", stated)
+    assert bindings.duration("clone", stated, (10**9,)).n == 30
