@@ -3,14 +3,15 @@
 import json
 from pathlib import Path
 
-from benchmarks import bench_engine, bench_fit, bench_startup
+from benchmarks import bench_ciw, bench_engine, bench_fit, bench_scaleout, bench_startup
 
+BENCHES = (bench_startup, bench_fit, bench_engine, bench_ciw, bench_scaleout)
 RESULTS = Path(__file__).with_name("results.json")
 
 
 def main() -> None:
     """Run, write, show."""
-    found = [row.to_dict() for bench in (bench_startup, bench_fit, bench_engine) for row in bench.rows()]
+    found = [row.to_dict() for bench in BENCHES for row in bench.rows()]
     RESULTS.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     for row in found:
         print(f"{row['value']:>10} {row['unit']:<27} x {row['ratio']:<6}  {row['name']}")
