@@ -13,7 +13,7 @@ from rpo_sim.model.cluster import cluster
 from rpo_sim.model.experiment import simulate
 from rpo_sim.model.workers import pool
 
-VMS, RUNS, ROUNDS = 100, 500, 3
+VMS, RUNS, ROUNDS = 100, 200, 2
 COMMAND = "python -m benchmarks.bench_scaleout"
 
 

@@ -145,7 +145,8 @@ def makespans(seconds: FloatArray, slots: int) -> FloatArray:
     rows = np.arange(len(seconds))
     for job in seconds.T:
         free[rows, free.argmin(axis=1)] += job
-    return free.max(axis=1)
+    last: FloatArray = free.max(axis=1)
+    return last
 
 
 def test_one_slot_sums_to_an_erlang_time(plan_of: PlanOf, agrees: Agrees) -> None:
