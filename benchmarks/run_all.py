@@ -3,15 +3,15 @@
 import json
 from pathlib import Path
 
-from benchmarks import bench_compiled, bench_engine, bench_fit, bench_startup
+from benchmarks import bench_ciw, bench_compiled, bench_engine, bench_fit, bench_scaleout, bench_startup
 
+BENCHES = (bench_startup, bench_fit, bench_engine, bench_compiled, bench_ciw, bench_scaleout)
 RESULTS = Path(__file__).with_name("results.json")
 
 
 def main() -> None:
     """Run, write, show."""
-    benches = (bench_startup, bench_fit, bench_engine, bench_compiled)
-    found = [row.to_dict() for bench in benches for row in bench.rows()]
+    found = [row.to_dict() for bench in BENCHES for row in bench.rows()]
     RESULTS.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     for row in found:
         print(f"{row['value']:>10} {row['unit']:<27} x {row['ratio']:<6}  {row['name']}")

@@ -88,13 +88,16 @@ def worker_pool(workers: int, runs: int, address: str | None = None) -> "Iterato
 
 @contextmanager
 def kept_in(path: Path | None) -> "Iterator[Checkpoint | None]":
-    """The checkpoint file, if one was named."""
+    """The checkpoint file, if one was named; a file that has runs is said to be gone on from."""
     if path is None:
         yield None
         return
+    from rpo_sim.model.block import RUNS_PER_BLOCK
     from rpo_sim.model.checkpoint import open_checkpoint
 
     with open_checkpoint(path) as checkpoint:
+        if found := checkpoint.blocks() * RUNS_PER_BLOCK:
+            typer.echo(f"{path}: {found:,} finished runs found; what is there is not run again", err=True)
         yield checkpoint
 
 

@@ -75,6 +75,12 @@ class Checkpoint:
                 )
         return int(found[0])
 
+    def blocks(self) -> int:
+        """How many blocks the file keeps, of all plans together."""
+        with self._told():
+            (count,) = self._connection.execute("SELECT count(*) FROM blocks").fetchone()
+        return int(count)
+
     def kept(self, experiment: int, blocks: int) -> Iterator[Arrays]:
         """The first blocks, up to the first that is missing or damaged."""
         for block in range(blocks):

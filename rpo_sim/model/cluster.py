@@ -1,9 +1,10 @@
 """A Dask cluster as an executor: blocks on many machines, by a scheduler that is there already."""
 
 import socket
+import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future
-from contextlib import contextmanager
+from concurrent.futures import BrokenExecutor, Executor, Future, InvalidStateError
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,6 +16,8 @@ T = TypeVar("T")
 
 SCHEME = "dask://"
 TIMEOUT_SECONDS = 5
+WATCH_SECONDS = 0.5
+_LOST = "the connection to its scheduler is lost"
 
 
 @contextmanager
@@ -38,21 +41,41 @@ def cluster(address: str) -> Iterator[Executor]:
         raise ModelError(f"{address}: what answers there is no Dask scheduler ({error})") from error
     with client:
         _check_workers(address, client)
-        yield _Cluster(client)
+        with _Cluster(client) as executor:
+            yield executor
 
 
 class _Cluster(Executor):
-    """Dask's own executor, which would wait for ever once its scheduler is gone."""
+    """Dask's own executor, whose futures would wait for ever once its scheduler is gone."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
         self._inner = client.get_executor(pure=False)
+        self._pending: set[Future[Any]] = set()
+        self._ended = threading.Event()
+        threading.Thread(target=self._watch, name="rpo-sim dask", daemon=True).start()
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> "Future[T]":
-        if self._client.status not in ("running", "connecting"):
-            raise BrokenExecutor("the connection to its scheduler is lost")
+        if self._is_lost():
+            raise BrokenExecutor(_LOST)
         future: Future[T] = self._inner.submit(fn, *args, **kwargs)
+        self._pending.add(future)
+        future.add_done_callback(self._pending.discard)
         return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
+        """The client is its owner's to close; only the watch ends."""
+        self._ended.set()
+
+    def _is_lost(self) -> bool:
+        return self._client.status not in ("running", "connecting")
+
+    def _watch(self) -> None:
+        while not self._ended.wait(WATCH_SECONDS):
+            if self._is_lost():
+                for future in self._pending.copy():
+                    with suppress(InvalidStateError):  # it has ended meanwhile
+                        future.set_exception(BrokenExecutor(_LOST))
 
 
 def _reached(address: str) -> str:

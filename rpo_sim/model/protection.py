@@ -46,6 +46,8 @@ class Attempts:
     cut_delay : ndarray, same shape, float seconds
         From its start to the cut of the attempt that succeeded; inf where none did.
     lag : ndarray, shape (runs, VMs), float seconds
+        How much later than its end each point is usable: drawn once per VM and incident, not once per
+        point, so that a slow path stays slow and no point overtakes an older one.
     full : ndarray of bool, shape (dues, runs), or None
         Which are fulls of a cycle.
     until : ndarray, shape (runs,), float seconds, or None

@@ -19,7 +19,8 @@ from rpo_sim.scenario.nodes import read_document
 
 README = Path(__file__).parents[2] / "scenarios" / "README.md"
 TEMPLATE = Path(shipped.__file__).with_name("template.yaml")
-SECTIONS = re.split(r"^### ", README.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+PARTS = re.split(r"^(?=##+ )", README.read_text(encoding="utf-8"), flags=re.MULTILINE)
+SECTIONS = [part.removeprefix("### ") for part in PARTS if part.startswith("### ")]
 
 
 def merged(base: Any, more: Any) -> Any:

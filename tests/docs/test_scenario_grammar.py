@@ -18,7 +18,8 @@ TEMPLATE = Path(shipped.__file__).with_name("template.yaml")
 
 
 def test_the_levels_shown_are_a_scenario() -> None:
-    (shown,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    section = README.split("\n## Levels of copies\n")[1].split("\n## ")[0]
+    (shown,) = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
     levels: dict[str, Any] = read_document(shown.encode(), "README.md").content
     content: dict[str, Any] = read_document(TEMPLATE.read_bytes(), "s.yaml").content
     content["locations"]["secondary"] = {"site": "c", "cluster": "c", "backend": "c"}

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -164,11 +164,13 @@ def descendants(pid: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def simulating(folder: Path, *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
+def simulating(
+    folder: Path, *arguments: str, what: Sequence[str | Path] = LONG
+) -> Iterator["subprocess.Popen[bytes]"]:
     """The command in a process group of its own, as a shell starts it; killed at the end of the test."""
     with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
         process = subprocess.Popen(
-            [COMMAND, *LONG, *arguments],
+            [COMMAND, *what, *arguments],
             cwd=folder,
             stdout=out,
             stderr=err,
@@ -244,10 +246,13 @@ def test_ctrl_c_prints_and_saves_what_was_finished_and_leaves_nobody_behind(
     assert row["predicted"] == "INCONCLUSIVE"
 
 
-def test_ctrl_c_before_the_first_block_ends_without_a_result(tmp_path: Path) -> None:
-    with simulating(tmp_path) as process:
-        while not descendants(process.pid):  # who forks the workers is there, and imports
-            time.sleep(0.01)
+def test_ctrl_c_before_the_first_block_ends_without_a_result(tmp_path: Path, tiny: Path) -> None:
+    """So many VMs that no block is done however late the signal comes on a busy machine."""
+    tiny.write_text(tiny.read_text().replace("{name: web,", "{name: web, count: 20000,"))
+    huge = ("simulate", tiny, "--runs", "100000", "--workers", "2")
+    with simulating(tmp_path, what=huge) as process:
+        while process.poll() is None and not descendants(process.pid):
+            time.sleep(0.01)  # until who forks the workers is there, and imports
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(timeout=120) == 130
     assert (tmp_path / "out").read_text() == ""
