@@ -11,9 +11,7 @@ from benchmarks.mass_bench import MassBench
 from benchmarks.mass_restore import SIZES, STAGES, collect, compared, load, predict, table, verify
 from tests.cluster.cluster import Cluster
 
-ABSURD = (
-    2.0  # three times too long. How good it is the table says: other work on these cores has a part in it
-)
+ABSURD = 2.0  # three times too long; the table says how good it is, with other work on these cores in it
 
 
 def test_a_mass_restore_is_predicted_from_small_bursts(

@@ -120,7 +120,7 @@ def test_a_living_run_is_left_alone(cluster: Cluster, tmp_path: Path) -> None:
 
 def test_the_api_server_is_away_for_a_while(cluster: Cluster, tmp_path: Path) -> None:
     work = running(tmp_path / "measure", endless(cluster))
-    work.wait_for("a first burst", lambda: work.ended("restore"))
+    work.wait_for("a first burst", lambda: work.ended("restore"), seconds=240)
     cluster.lab.stop("kube-apiserver")
     try:
         chosen: Any = settings(cluster, "list", data_folder=None)
@@ -222,7 +222,7 @@ def test_the_namespace_is_deleted_meanwhile(cluster: Cluster, tmp_path: Path) ->
     name = f"{cluster.namespace}-short-lived"
     cluster.api.create(f"{CORE}/namespaces", {"metadata": {"name": name}})
     work = running(tmp_path / "state", endless(cluster, namespace=name))
-    work.wait_for("a first burst", lambda: work.ended("restore"))
+    work.wait_for("a first burst", lambda: work.ended("restore"), seconds=240)
     cluster.api.delete(f"{CORE}/namespaces/{name}")
     with pytest.raises((ProbeDenied, ProbeUnavailable)) as caught:
         work.join()
@@ -248,7 +248,7 @@ def account(cluster: Cluster) -> Iterator[str]:
 def test_a_permission_is_withdrawn_midway(cluster: Cluster, tmp_path: Path, account: str) -> None:
     state, kubeconfig = tmp_path / "state", cluster.kubeconfig_of(account)
     work = running(state, endless(cluster, kubeconfig=kubeconfig))
-    work.wait_for("a first burst", lambda: work.ended("restore"))
+    work.wait_for("a first burst", lambda: work.ended("restore"), seconds=240)
     binding = cluster.api.get(f"{RBAC}/clusterrolebindings/{account}")
     assert binding
     cluster.api.delete(f"{RBAC}/clusterrolebindings/{account}")
@@ -271,7 +271,7 @@ def test_the_token_expires_midway(cluster: Cluster, tmp_path: Path, account: str
     state, kubeconfig = tmp_path / "state", tmp_path / "expiring.kubeconfig"
     cluster.api.write_kubeconfig(kubeconfig, token, cluster.namespace)
     work = running(state, endless(cluster, kubeconfig=kubeconfig))
-    work.wait_for("a first burst", lambda: work.ended("restore"))
+    work.wait_for("a first burst", lambda: work.ended("restore"), seconds=240)
     cluster.api.delete(cluster.path("secrets", "life"))
     with pytest.raises(ProbeDenied, match=r"does not accept the credentials.*log in again"):
         work.join()

@@ -81,15 +81,22 @@ def with_bytes(folder: Path) -> Path:
 
 
 def test_durations_agree_with_the_audit_log(place: Cluster, tmp_path: Path) -> None:
-    chosen = settings(place, "measure", concurrency=(1, 2, 4), enough=14)
-    seen, recorder = run(tmp_path / "state", chosen)
+    """In 99 % of cases within 50 ms + 1 %; measured anew where something else held this process up for longer."""
+    for number in range(3):
+        wrong_by = _beside_the_audit_log(place, tmp_path / f"state{number}")
+        if sum(far <= 0 for far in wrong_by) >= 0.99 * len(wrong_by):
+            return
+    raise AssertionError(f"seconds beyond the limit: {wrong_by}")
+
+
+def _beside_the_audit_log(place: Cluster, state: Path) -> list[float]:
+    """By how much each duration is farther from the truth than it may be; what must hold in any case does."""
+    seen, recorder = run(state, settings(place, "measure", concurrency=(1, 2, 4), enough=14))
     assert recorder.errors == []
     truth = truths(place)
     timed = [one for one in seen if one.stage in ("ready", "bound")]
     assert len(timed) >= 52
     assert {uid_of(one) for one in timed} <= truth.keys()
-    near = [abs(one.lower_seconds - truth[uid_of(one)]) <= 0.05 + 0.01 * truth[uid_of(one)] for one in timed]
-    assert sum(near) >= 0.99 * len(near), sorted(one.lower_seconds - truth[uid_of(one)] for one in timed)
     for one in timed:
         low, high = (float(text[:-1]) for text in one.labels["server_stamps"].split(".."))
         assert low <= truth[uid_of(one)] <= high, "the server's own stamps contain the truth"
@@ -97,6 +104,7 @@ def test_durations_agree_with_the_audit_log(place: Cluster, tmp_path: Path) -> N
     ends = {uid_of(one): one.upper_seconds for one in timed}
     assert len(cuts) == sum(one.operation == "snapshot" for one in timed)
     assert all(one.upper_seconds >= -0.05 and one.lower_seconds <= ends[uid_of(one)] for one in cuts)
+    return [abs(one.lower_seconds - truth[uid_of(one)]) - 0.05 - 0.01 * truth[uid_of(one)] for one in timed]
 
 
 def test_concurrency_is_what_was_in_flight(place: Cluster, tmp_path: Path) -> None:

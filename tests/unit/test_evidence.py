@@ -84,7 +84,8 @@ def test_each_weakness_is_named(rule: str, fields: dict[str, Any], message: str,
 
 
 def test_every_rule_has_a_case() -> None:
-    assert {rule for rule, *_ in WEAKNESSES} == set(RULES)
+    elsewhere = {"mechanism"}  # on fitted bursts, in test_mechanism_use.py
+    assert {rule for rule, *_ in WEAKNESSES} | elsewhere == set(RULES)
 
 
 def test_options_of_local_disk_are_not_offered_for_other_probes() -> None:

@@ -162,7 +162,7 @@ SLIPS = {
     "text for a path step": (
         "path: [{copy: backup, method: full}]",
         "path: [backup]",
-        "recovery.path[0]: write a mapping; its keys: copy, method (found 'backup')",
+        "recovery.path[0]: write a mapping; its keys: at_most, copy, method (found 'backup')",
     ),
     "text for slots": ("{proxies: 8}", "proxies", "slots: write a mapping, such as {name: value} (found"),
     "two ways of retention": ("{daily: 14,", "{keep: 5d,", "give one of `count`, `keep`, or calendar rules"),
@@ -175,7 +175,11 @@ SLIPS = {
         "",
         "a stage needs a `dura",
     ),
-    "a link without bytes": ("bytes: used #", "#", "`over` a link needs `bytes`: used, capacity or a size"),
+    "a link without bytes": (
+        "bytes: used #",
+        "#",
+        "`over` a link needs `bytes`: used, capacity, changed, written or a size",
+    ),
     "another version": ("version: 1", "version: 2", "version: write 1 (found 2)"),
     "an empty operation": (
         "# bind:",

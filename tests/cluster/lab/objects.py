@@ -65,7 +65,7 @@ def _snapshot_api(body: Json) -> Json:
 
 
 def _established(api: Api, name: str) -> bool:
-    conditions = (api.get(f"{CRDS}/{name}") or {}).get("status", {}).get("conditions", ())
+    conditions = (api.get(f"{CRDS}/{name}") or {}).get("status", {}).get("conditions") or ()  # null at first
     return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
 
 
