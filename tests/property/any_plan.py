@@ -64,17 +64,27 @@ _buckets = st.lists(st.sampled_from(["api", "qps"]), min_size=1, unique=True)
 
 def _groups(draw: st.DrawFn, number: int) -> list[dict[str, Any]]:
     disks = [{"capacity": "60MB"}, {"capacity": "60MB"}, {"capacity": "300MB"}]
+    counts = [draw(st.integers(1, 5)) for _ in range(number)]
     return [
         {
             "name": f"g{g}",
-            "count": draw(st.integers(1, 5)),
+            "count": counts[g],
             "disks": disks[: draw(st.integers(1, 3))],
-            "needs": draw(st.lists(st.sampled_from([f"g{i}" for i in range(g)]), unique=True)) if g else [],
+            "needs": _needs(draw, counts[:g]) if g else [],
             "application": draw(st.sampled_from(["a", "b", f"g{g}"])),
             "tier": draw(st.sampled_from(["gold", "silver"])) if g else "gold",
         }
         for g in range(number)
     ]
+
+
+def _needs(draw: st.DrawFn, counts: list[int]) -> list[Any]:
+    """All of some groups, or so many of them."""
+    found: list[Any] = []
+    for g in draw(st.lists(st.integers(0, len(counts) - 1), unique=True)):
+        some = {"group": f"g{g}", "at_least": draw(st.integers(1, counts[g]))}
+        found.append(some if _some(draw) else f"g{g}")
+    return found
 
 
 def _waves(draw: st.DrawFn, number: int, vm_stages: list[str]) -> dict[str, Any]:

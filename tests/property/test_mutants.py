@@ -18,7 +18,12 @@ PACKAGE = HERE.parents[2] / "rpo_sim/model/compiled_engine"
 MUTANTS = [
     ("events.py", "if timed_at(run, above).time <= at:", "if timed_at(run, above).time < at:"),
     ("jobs.py", "other.asked_at != run.now or ", ""),
-    ("jobs.py", "those.ok if those.hasty else those.some", "those.ok"),
+    ("jobs.py", "those.ok = those.left == 0, those.good > 0", "those.ok = those.left == 0, 1"),
+    ("jobs.py", "those.good >= those.least or", "those.good > those.least or"),
+    ("jobs.py", "or those.good + those.left < those.least", "or those.left == 0"),
+    ("procedure.py", "run, quorum_back(plan), vm", "run, quorum_ready(plan), vm"),
+    ("procedure.py", "        me.step = -1\n    report", "        me.step = 0\n    report"),
+    ("kernel.py", "        job = behind\n", "        job = -1\n"),
     ("jobs.py", "min(limits.burst, state.level", "min(limits.burst * 2, state.level"),
     ("procedure.py", "run.tries, stage.first_try + me.member, int_at", "run.tries, stage.first_try, int_at"),
     ("procedure.py", "if seconds > stage.timeout:", "if seconds >= stage.timeout:"),

@@ -11,13 +11,16 @@ from rpo_sim.model.compiled_engine.jobs import (
     application_job,
     application_up,
     group_job,
-    group_safe,
-    needs_met,
+    needs_back,
+    needs_ready,
+    quorum_back,
+    quorum_ready,
     report,
     wave_job,
 )
 from rpo_sim.model.compiled_engine.layout import (
     ALARM,
+    ALL,
     APPLICATION,
     COHORT_DONE,
     DISK_DONE,
@@ -42,6 +45,7 @@ from rpo_sim.model.compiled_engine.memory import (
     expiries_at,
     flow_at,
     group_at,
+    group_quorums,
     heap_at,
     instant_at,
     int_at,
@@ -55,7 +59,7 @@ from rpo_sim.model.compiled_engine.memory import (
     stream_at,
     timed_at,
 )
-from rpo_sim.model.compiled_engine.procedure import DETECT, ENDED, NEEDS_MET, TURN, advance
+from rpo_sim.model.compiled_engine.procedure import DETECT, ENDED, TURN, advance
 from rpo_sim.model.compiled_engine.sharing import ring
 
 
@@ -68,10 +72,22 @@ def _begin(run: Any, job: int, role: int, place: int, state: int) -> None:
 
 
 @part
-def _gather(run: Any, cohort: int, size: int, hasty: int) -> None:
+def _gather(run: Any, cohort: int, size: int, least: int) -> None:
     those = cohort_at(run, cohort)
-    those.left, those.hasty, those.ok = size, hasty, 1
-    those.some, those.came, those.seen, those.by = 0, 0, 0, -1
+    those.left, those.least, those.good, those.came, those.seen = size, least, 0, 0, 0
+    those.by, those.ok, those.first, those.last = -1, 0, -1, -1
+
+
+@part
+def _gather_quorums(plan: Any, run: Any, group: int) -> None:
+    """Of those who need a group, and of what it needs: to be ready, and to be back."""
+    needs, span = group_at(plan, group).needs, group_quorums(plan, group)
+    _gather(run, needs_ready(plan, group), needs, needs)
+    _gather(run, needs_back(plan, group), needs, needs)
+    for quorum in range(span.first, span.first + span.count):
+        least = int_at(plan.quorum_least, quorum)
+        _gather(run, quorum_ready(plan) + quorum, group_at(plan, group).count, least)
+        _gather(run, quorum_back(plan) + quorum, group_at(plan, group).count, least)
 
 
 @part
@@ -88,17 +104,16 @@ def _clear(plan: Any, run: Any, draws: Any, row: int) -> None:
     _begin(run, plan.n_vms, LEAD, 0, DETECT)
     for w in range(plan.n_waves):
         _begin(run, wave_job(plan, w), WAVE, w, TURN)
-        _gather(run, w, 0, 0)
+        _gather(run, w, 0, ALL)
     for g in range(plan.n_groups):
         _begin(run, group_job(plan, g), GROUPS, g, TURN)
-        _gather(run, group_safe(plan, g), group_at(plan, g).count, 1)
-        _gather(run, needs_met(plan, g), group_at(plan, g).needs, 1)
+        _gather_quorums(plan, run, g)
         cohort_at(run, group_at(plan, g).wave).left += group_at(plan, g).count
     for a in range(plan.n_applications):
         _begin(run, application_job(plan, a), APPLICATION, a, TURN)
-        _gather(run, application_up(plan, a), application_vms(plan, a).count, 0)
+        _gather(run, application_up(plan, a), application_vms(plan, a).count, ALL)
     _begin(run, plan.n_jobs - 1, LAST, 0, TURN)
-    _gather(run, all_done(plan), plan.n_applications, 0)
+    _gather(run, all_done(plan), plan.n_applications, ALL)
     for job in range(plan.n_vms, plan.n_jobs):
         job_at(run, job).rank = -1
     for i in range(plan.n_tries + plan.n_jobs):
@@ -141,6 +156,25 @@ def _resume(plan: Any, run: Any, draws: Any, job: int, by: int, ok: int) -> None
 
 
 @part
+def _quorum_done(plan: Any, run: Any, cohort: int, quorum: int, needs: int) -> None:
+    """Tell the groups that need so many; ``needs`` is where their cohorts begin."""
+    those, span = cohort_at(run, cohort), needed_by(plan, quorum)
+    for i in range(span.first, span.first + span.count):
+        report(run, needs + int_at(plan.needers, i), those.by, those.ok)
+
+
+@part
+def _needs_met(plan: Any, run: Any, draws: Any, cohort: int) -> None:
+    """The VMs that wait for what they need go on, as they came."""
+    those = cohort_at(run, cohort)
+    job = those.first
+    while job >= 0:
+        behind = job_at(run, job).behind
+        _resume(plan, run, draws, job, those.by, those.ok)
+        job = behind
+
+
+@part
 def _cohort_done(plan: Any, run: Any, draws: Any, cohort: int) -> None:
     """Tell those who wait for a cohort."""
     those = cohort_at(run, cohort)
@@ -150,21 +184,17 @@ def _cohort_done(plan: Any, run: Any, draws: Any, cohort: int) -> None:
         if cohort + 1 < plan.n_waves:
             job_at(run, wave_job(plan, cohort + 1)).by = those.by
             happen(run, WAVE_OPENS, cohort + 1, 0)
-    elif cohort < needs_met(plan, 0):
-        span = needed_by(plan, cohort - group_safe(plan, 0))
-        for i in range(span.first, span.first + span.count):
-            report(run, needs_met(plan, int_at(plan.needers, i)), those.by, those.good)
+    elif cohort < quorum_back(plan):
+        _quorum_done(plan, run, cohort, cohort - quorum_ready(plan), needs_ready(plan, 0))
+    elif cohort < needs_ready(plan, 0):
+        _quorum_done(plan, run, cohort, cohort - quorum_back(plan), needs_back(plan, 0))
     elif cohort < application_up(plan, 0):
-        group = group_at(plan, cohort - needs_met(plan, 0))
-        for vm in range(group.first, group.first + group.count):
-            if job_at(run, vm).state == NEEDS_MET:
-                _resume(plan, run, draws, vm, those.by, those.good)
+        _needs_met(plan, run, draws, cohort)
     elif cohort < all_done(plan):
-        _resume(
-            plan, run, draws, application_job(plan, cohort - application_up(plan, 0)), those.by, those.good
-        )
+        job = application_job(plan, cohort - application_up(plan, 0))
+        _resume(plan, run, draws, job, those.by, those.ok)
     else:
-        _resume(plan, run, draws, plan.n_jobs - 1, those.by, those.good)
+        _resume(plan, run, draws, plan.n_jobs - 1, those.by, those.ok)
 
 
 @part

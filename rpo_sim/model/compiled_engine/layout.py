@@ -20,12 +20,12 @@ PLAN = _record(
     ("n_links", "i4"), ("n_buckets", "i4"), ("n_stages", "i4"), ("n_activities", "i4"),
     ("job_pool", "i4"), ("repair_pool", "i4"), ("repair", "i4"), ("repair_what", "i4"),
     ("repair_evidence", "i4"), ("token_what", "i4"), ("token_evidence", "i4"), ("detect_evidence", "i4"),
-    ("declare_evidence", "i4"),
+    ("declare_evidence", "i4"), ("n_quorums", "i4"),
     ("stages", "i8"), ("stage_pools", "i8"), ("stage_tokens", "i8"), ("stage_bytes", "i8"), ("groups", "i8"),
-    ("group_order", "i8"), ("wave_groups", "i8"), ("needed_by", "i8"), ("needers", "i8"),
-    ("application_vms", "i8"), ("vms_of_applications", "i8"), ("lists", "i8"), ("list_stages", "i8"),
-    ("programs", "i8"), ("program_stages", "i8"), ("capacities", "i8"), ("links", "i8"), ("buckets", "i8"),
-    ("ranks", "i8"), ("vm_group", "i8"),
+    ("group_order", "i8"), ("wave_groups", "i8"), ("group_quorums", "i8"), ("quorum_least", "i8"),
+    ("needed_by", "i8"), ("needers", "i8"), ("application_vms", "i8"), ("vms_of_applications", "i8"),
+    ("lists", "i8"), ("list_stages", "i8"), ("programs", "i8"), ("program_stages", "i8"),
+    ("capacities", "i8"), ("links", "i8"), ("buckets", "i8"), ("ranks", "i8"), ("vm_group", "i8"),
 )  # fmt: skip
 STAGE = _record(
     ("steps", "i8"), ("timeout", "f8"), ("link_factor", "f8"), ("retries", "i4"), ("members", "i4"),
@@ -86,8 +86,8 @@ HEAP = _record(("jobs", "i8"), ("count", "i4"))
 EXPIRIES = _record(("first", "i4"), ("last", "i4"))
 SHARE = _record(("seconds", "f8"), ("segment", "i4"))
 COHORT = _record(
-    ("left", "i4"), ("hasty", "i4"), ("ok", "i4"), ("some", "i4"), ("came", "i4"), ("seen", "i4"),
-    ("by", "i4"), ("good", "i4"),
+    ("left", "i4"), ("least", "i4"), ("good", "i4"), ("came", "i4"), ("seen", "i4"), ("by", "i4"),
+    ("ok", "i4"), ("first", "i4"), ("last", "i4"),
 )  # fmt: skip
 RUN = _record(
     ("now", "f8"), ("sequence", "i8"), ("n_timed", "i4"), ("instant", "i4"), ("n_instants", "i4"),
@@ -107,4 +107,5 @@ DONE, NOT_DRAWN, NO_ROOM, ENDLESS = range(4)
 RESUME, STREAM_DONE, ALARM, EXPIRY, DISK_DONE, COHORT_DONE, WAVE_OPENS, GROUP_TURN, GROUP_OPENS = range(9)
 
 WAIT = -1  # the evidence of a segment that is a wait, as in the journal
+ALL = -1  # how many of a cohort are waited for, where it is whoever comes or fails last
 REPAIRS = -1  # the "stage" whose attempt was not drawn, if it is a repair's

@@ -1,6 +1,6 @@
 """From a plan to tables that the kernel can read."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,8 @@ def lower(plan: Plan) -> Tables:
     of_applications = [
         [vm for g in plan.groups if g.application == a for vm in g.vms] for a in range(len(plan.applications))
     ]
-    needed_by = [[g for g, group in enumerate(plan.groups) for need in group.needs if need == n]
-                 for n in range(len(plan.groups))]  # fmt: skip
+    quorums = _quorums(plan)
+    needed_by = [needers for of_group in quorums for needers in of_group.values()]
     waves = [[g for g in plan.group_order if plan.groups[g].wave == w] for w in range(plan.waves)]
     lists = [
         plan.leading,
@@ -32,6 +32,7 @@ def lower(plan: Plan) -> Tables:
         row.release_after, row.safe_after = program.release_after, program.safe_after
     made = Tables(layout.PLAN)
     _count(made.row, plan, stages)
+    made.row.n_quorums = len(needed_by)
     tables: dict[str, Any] = {
         "stages": stages.table,
         "stage_pools": _ints(stages.pools),
@@ -40,6 +41,8 @@ def lower(plan: Plan) -> Tables:
         "groups": _groups(plan),
         "group_order": _ints(plan.group_order),
         "wave_groups": _spans(waves),
+        "group_quorums": _spans(quorums),
+        "quorum_least": _ints(least for of_group in quorums for least in of_group),
         "needed_by": _spans(needed_by),
         "needers": _ints(g for each in needed_by for g in each),
         "application_vms": _spans(of_applications),
@@ -57,6 +60,15 @@ def lower(plan: Plan) -> Tables:
     for name, table in tables.items():
         made.put(name, table)
     return made
+
+
+def _quorums(plan: Plan) -> list[dict[int, list[int]]]:
+    """Per group: which groups need how many of it, in the order in which they say so."""
+    found: list[dict[int, list[int]]] = [{} for _ in plan.groups]
+    for g, group in enumerate(plan.groups):
+        for need, least in zip(group.needs, group.needs_least, strict=True):
+            found[need].setdefault(least, []).append(g)
+    return found
 
 
 def members_of(plan: Plan, stage: StagePlan) -> int:
@@ -143,7 +155,7 @@ def _ints(values: Iterable[int]) -> Any:
     return np.array(list(values), dtype=np.int32)
 
 
-def _spans(lists: Sequence[Sequence[object]]) -> Any:
+def _spans(lists: Sequence[Sized]) -> Any:
     table, first = _table(layout.SPAN, len(lists)), 0
     for row, each in zip(table, lists, strict=True):
         row.first, row.count = first, len(each)

@@ -30,7 +30,7 @@ def run_state(plan: Any, room: int = 1) -> Tables:
     """Room for one run at a time; ``room`` is doubled when a run needs more segments or events."""
     jobs, links = int(plan.n_jobs + plan.n_disks), int(plan.n_links)
     streams = jobs if links else 0
-    cohorts = int(plan.n_waves + 2 * plan.n_groups + plan.n_applications + 1)
+    cohorts = int(plan.n_waves + 2 * (plan.n_quorums + plan.n_groups) + plan.n_applications + 1)
     segments, instants = room * (8 * jobs + 64), 1 << (room * (jobs + 64)).bit_length()
     made = Tables(layout.RUN)
     made.row.segments_size, made.row.instants_size = segments, instants
