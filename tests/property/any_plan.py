@@ -1,12 +1,15 @@
 """Random scenarios over the whole schema of a recovery, ties included, compiled to plans."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
 
+from rpo_sim.distributions.sized import SizeScaled
 from rpo_sim.model.compile import compile_plan
-from rpo_sim.model.plan import Plan
+from rpo_sim.model.plan import Input, Plan
+from rpo_sim.results import Evidence
 from rpo_sim.scenario.load import load_scenario_text
 
 _SHAPES: list[Any] = [
@@ -18,6 +21,24 @@ _SHAPES: list[Any] = [
     {"exponential": {"mean": "4m"}},
     {"lognormal": {"p50": "2m", "p95": "9m"}},
 ]
+_SLOWDOWNS: list[Any] = [
+    {"usl": {"sigma": "50%"}},
+    {"usl": {"sigma": "10%", "kappa": "20%"}},
+    {"durations": {"1": "1m", "3": "90s"}, "extrapolate": "linear"},
+]
+_CURVES: list[Any] = [
+    {"usl": {"one": "1MB/s", "sigma": "0%"}},
+    {"usl": {"one": "2MB/s", "sigma": "10%", "kappa": "20%"}},
+    {"throughput": {"1": "1MB/s", "2": "3MB/s", "4": "2MB/s"}, "extrapolate": "linear"},
+]
+_FITTED = SizeScaled(
+    overhead_seconds=60.0,
+    seconds_per_byte=1e-6,
+    contention=0.2,
+    sigma=0.1,
+    degrees=28,
+    covariance=((1.0, 0.0, 0.0), (0.0, 1e-16, 0.0), (0.0, 0.0, 0.0004)),
+)
 _UNITS = ["incident", "wave", "group", "vm", "disk", "vm", "disk", "application", "incident"]
 _FIRST_VM = _UNITS.index("vm")
 _PATH = [("replica", "promote"), ("snapshot", "instant"), ("backup", "full")]
@@ -40,6 +61,8 @@ def _stage(draw: st.DrawFn, name: str, unit: str) -> dict[str, Any]:
         stage["timeout"] = draw(st.sampled_from(["1m", "2m", "9m", "30d"]))
     if not over or _some(draw):
         stage["duration"] = _duration(draw)
+    if not over and _some(draw, 3):
+        stage["contention"] = draw(st.sampled_from(_SLOWDOWNS))
     if _some(draw):
         stage["slots"] = {name: {"hosts": 2, "movers": 1}[name] for name in draw(_pools)}
     if _some(draw, 3):
@@ -140,10 +163,13 @@ def _recovery(draw: st.DrawFn, number: int) -> dict[str, Any]:
 def _document(draw: st.DrawFn) -> dict[str, Any]:
     number = draw(st.integers(1, 5))
     per_stream = draw(st.sampled_from([{}, {"per_stream": "1MB/s"}, {"per_stream": "2MB/s"}]))
-    links = {
+    links: dict[str, Any] = {
         "wire": {"bandwidth": draw(st.sampled_from(["1MB/s", "3MB/s", "6MB/s"])), **per_stream},
         "trunk": {"bandwidth": "2MB/s"},
     }
+    for link in links.values():
+        if _some(draw, 3):
+            link["contention"] = draw(st.sampled_from(_CURVES))
     objective = {"rpo": draw(st.sampled_from(["20m", "2h"])), "rto": "1h", "share_of_incidents": "90%"}
     return {
         "version": 1,
@@ -169,4 +195,12 @@ def _document(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def any_plan(draw: st.DrawFn) -> Plan:
     """A plan that may use everything at once."""
-    return compile_plan(load_scenario_text(json.dumps(_document(draw))).scenario, "vmware")
+    plan = compile_plan(load_scenario_text(json.dumps(_document(draw))).scenario, "vmware")
+    measured = Input(key="curve", evidence=Evidence.MEASURED, n=30, source="curve", base=_FITTED)
+    links = (
+        replace(link, measured=measured, evidence=Evidence.MEASURED)
+        if link.totals and _some(draw, 3)
+        else link
+        for link in plan.links
+    )
+    return replace(plan, links=tuple(links))

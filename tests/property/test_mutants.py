@@ -18,9 +18,8 @@ PACKAGE = HERE.parents[2] / "rpo_sim/model/compiled_engine"
 MUTANTS = [
     ("events.py", "if timed_at(run, above).time <= at:", "if timed_at(run, above).time < at:"),
     ("jobs.py", "other.asked_at != run.now or ", ""),
-    ("jobs.py", "those.ok = those.left == 0, those.good > 0", "those.ok = those.left == 0, 1"),
+    ("jobs.py", "those.left == 0, those.good > 0", "those.left == 0, those.good > 1"),
     ("jobs.py", "those.good >= those.least or", "those.good > those.least or"),
-    ("jobs.py", "or those.good + those.left < those.least", "or those.left == 0"),
     ("procedure.py", "run, quorum_back(plan), vm", "run, quorum_ready(plan), vm"),
     ("procedure.py", "        me.step = -1\n    report", "        me.step = 0\n    report"),
     ("kernel.py", "        job = behind\n", "        job = -1\n"),
@@ -32,6 +31,9 @@ MUTANTS = [
     ("procedure.py", "if not stream.finished:", "if stream.finished < 0:"),
     ("kernel.py", "if run.n_instants > 0 and time > run.now:", "if run.n_instants > 0:"),
     ("kernel.py", "if run.urgent_at < run.n_urgent:", "if run.n_instants == 0 and run.n_urgent:"),
+    ("sharing.py", "if limits.totals == 0 or count == 0:", "if count < 2 or limits.totals == 0:"),
+    ("sharing.py", "if not flow.uncapped and high >= 0 and", "if high < 0 and"),
+    ("procedure.py", "    if not link.paced:\n", "    if True:\n"),
     ("critical.py", "at <= segment.end", "at < segment.end"),
     ("critical.py", "range(_follow(run, last) - 1, -1, -1)", "range(_follow(run, last))"),
 ]  # fmt: skip

@@ -26,11 +26,11 @@ _KNOWN: dict[str, str] = {
     "GroupPlan": "name first count tier application wave place needs needs_least disks first_disk "
     "first_kind used change writes",
     "Pool": "name capacity",
-    "LinkPlan": "name bytes_per_second per_stream evidence outages",
+    "LinkPlan": "name bytes_per_second per_stream totals paced measured evidence outages",
     "BucketPlan": "name rate burst",
     "FailurePlan": "scope detect declare age hours",
     "StagePlan": "index key unit by steps duration success times pools link bytes_ link_factor tokens "
-    "timeout retries kind",
+    "timeout retries curve_evidence kind",
     "PathStepPlan": "copy method estimate_seconds",
 }
 _MOST = 62  # steps of a path, or stages once per unit, that fit into the bits of a number

@@ -62,6 +62,8 @@ class _Drawn:
         self.known: set[tuple[int, int]] = {(stage.index, 0) for stage in plan.stages}
         self.made = Tables(layout.DRAWS)
         self.made.put("options", np.ascontiguousarray(options, dtype=np.int32))
+        totals = [total for link in range(len(plan.links)) for total in block.link_totals(link)]
+        self.made.put("totals", np.array(totals, dtype=np.float64))
         self.made.put("detect", block.single("failure.detect", plan.failure.detect))
         self.made.put("declare", block.single("failure.declare", plan.failure.declare))
 

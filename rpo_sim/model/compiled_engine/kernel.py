@@ -51,8 +51,10 @@ from rpo_sim.model.compiled_engine.memory import (
     int_at,
     job_at,
     level_at,
+    link_at,
     needed_by,
     pool_at,
+    real_at,
     set_int,
     set_real,
     stage_at,
@@ -121,16 +123,20 @@ def _clear(plan: Any, run: Any, draws: Any, row: int) -> None:
     size = plan.n_vms * plan.n_steps
     for i in range(size):
         set_int(run.options, i, int_at(draws.options, row * size + i))
-    _clear_shared(plan, run)
+    _clear_shared(plan, run, draws)
 
 
 @part
-def _clear_shared(plan: Any, run: Any) -> None:
+def _clear_shared(plan: Any, run: Any, draws: Any) -> None:
     for pool in range(plan.n_pools):
         slots = pool_at(run, pool)
         slots.free, slots.first, slots.last = int_at(plan.capacities, pool), -1, -1
+    run.totals = draws.totals
     for link in range(plan.n_links):
-        flow = flow_at(run, link)
+        flow, limits = flow_at(run, link), link_at(plan, link)
+        flow.bandwidth = limits.bandwidth
+        if limits.totals > 0:
+            flow.bandwidth = real_at(run.totals, limits.first_total)
         flow.now, flow.served, flow.capped_rate, flow.order = 0.0, 0.0, 0.0, 0
         flow.capped, flow.uncapped, flow.alarm, flow.turn = 0, 0, math.inf, 0
     for heap in range(4 * plan.n_links):

@@ -39,7 +39,9 @@ GROUP = _record(
 )  # fmt: skip
 SPAN = _record(("first", "i4"), ("count", "i4"))
 PROGRAM = _record(("first", "i4"), ("count", "i4"), ("release_after", "i4"), ("safe_after", "i4"))
-LINK = _record(("bandwidth", "f8"), ("per_stream", "f8"))
+LINK = _record(
+    ("bandwidth", "f8"), ("per_stream", "f8"), ("first_total", "i4"), ("totals", "i4"), ("paced", "i4")
+)
 BUCKET = _record(("rate", "f8"), ("burst", "f8"))
 
 # The roles of jobs; each of the first five has a list of stages that it does once for many VMs
@@ -47,10 +49,11 @@ LEAD, WAVE, GROUPS, APPLICATION, LAST, VM, DISK = range(7)
 
 
 # The draws of a block: `seconds` and `succeeds` have per stage and attempt the address of a table of shape
-# (runs, members), 0 where nothing was drawn yet or where success is certain; `repairs` per attempt.
+# (runs, members), 0 where nothing was drawn yet or where success is certain; `repairs` per attempt. `totals`
+# are the throughputs of links by streams in flight, link after link.
 DRAWS = _record(
     ("runs", "i4"), ("attempts", "i4"), ("detect", "i8"), ("declare", "i8"), ("options", "i8"),
-    ("seconds", "i8"), ("succeeds", "i8"), ("repairs", "i8"),
+    ("seconds", "i8"), ("succeeds", "i8"), ("repairs", "i8"), ("totals", "i8"),
 )  # fmt: skip
 # What comes of a block; shapes (runs, VMs), (runs,), (runs, tiers, …)
 OUTCOME = _record(
@@ -78,8 +81,8 @@ SEGMENT = _record(
 )
 POOL = _record(("free", "i4"), ("first", "i4"), ("last", "i4"))
 FLOW = _record(
-    ("now", "f8"), ("served", "f8"), ("capped_rate", "f8"), ("order", "i8"), ("capped", "i4"),
-    ("uncapped", "i4"), ("alarm", "f8"), ("sequence", "i8"), ("turn", "i4"),
+    ("bandwidth", "f8"), ("now", "f8"), ("served", "f8"), ("capped_rate", "f8"), ("order", "i8"),
+    ("capped", "i4"), ("uncapped", "i4"), ("alarm", "f8"), ("sequence", "i8"), ("turn", "i4"),
 )  # fmt: skip
 LEVEL = _record(("level", "f8"), ("at", "f8"))
 HEAP = _record(("jobs", "i8"), ("count", "i4"))
@@ -96,8 +99,8 @@ RUN = _record(
     ("instants_size", "i4"), ("segments_size", "i4"),
     ("jobs", "i8"), ("streams", "i8"), ("timed", "i8"), ("instants", "i8"), ("urgent", "i8"),
     ("segments", "i8"), ("pools", "i8"), ("flows", "i8"), ("heaps", "i8"), ("finished", "i8"),
-    ("levels", "i8"), ("expiries", "i8"), ("cohorts", "i8"), ("tries", "i8"), ("options", "i8"),
-    ("shares", "i8"), ("last_vms", "i8"),
+    ("levels", "i8"), ("totals", "i8"), ("expiries", "i8"), ("cohorts", "i8"), ("tries", "i8"),
+    ("options", "i8"), ("shares", "i8"), ("last_vms", "i8"),
 )  # fmt: skip
 
 # How a call of the kernel ended

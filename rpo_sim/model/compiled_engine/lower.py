@@ -52,7 +52,7 @@ def lower(plan: Plan) -> Tables:
         "programs": program_table,
         "program_stages": _ints(index for program in programs for index in program),
         "capacities": _ints(pool.capacity for pool in plan.pools),
-        "links": _rows(layout.LINK, [(link.bytes_per_second, link.per_stream) for link in plan.links]),
+        "links": _links(plan),
         "buckets": _rows(layout.BUCKET, [(bucket.rate, bucket.burst) for bucket in plan.buckets]),
         "ranks": _ints(plan.ranks),
         "vm_group": _ints(g for g, group in enumerate(plan.groups) for _ in group.vms),
@@ -140,6 +140,14 @@ def _groups(plan: Plan) -> Any:
         row.application, row.tier = group.application, group.tier
         row.disks, row.first_disk, row.first_kind = group.disks, group.first_disk, group.first_kind
         row.needs = len(group.needs)
+    return table
+
+
+def _links(plan: Plan) -> Any:
+    table, spans = _table(layout.LINK, len(plan.links)), _spans([link.totals for link in plan.links])
+    for row, span, link in zip(table, spans, plan.links, strict=True):
+        row.bandwidth, row.per_stream, row.paced = link.bytes_per_second, link.per_stream, link.paced
+        row.first_total, row.totals = span.first, span.count
     return table
 
 

@@ -239,7 +239,9 @@ def _work(plan: Any, run: Any, draws: Any, job: int) -> None:
         _spend(run, job, min(seconds, stage.timeout), WORKED)
         return
     link = link_at(plan, stage.link)
-    bytes_ = real_at(plan.stage_bytes, stage.first_bytes + me.kind) * stage.link_factor
+    bytes_ = seconds  # where jobs only slow each other
+    if not link.paced:
+        bytes_ = real_at(plan.stage_bytes, stage.first_bytes + me.kind) * stage.link_factor
     cap = min(link.per_stream, bytes_ / seconds if seconds > 0 else math.inf)
     me.start, me.state = run.now, WORKED
     if bytes_ > 0:
