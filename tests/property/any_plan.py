@@ -93,6 +93,7 @@ def _groups(draw: st.DrawFn, number: int) -> list[dict[str, Any]]:
             "name": f"g{g}",
             "count": counts[g],
             "disks": disks[: draw(st.integers(1, 3))],
+            "demand": {"cores": draw(st.integers(0, 4)), "gigabytes": draw(st.integers(0, 9))},
             "needs": _needs(draw, counts[:g]) if g else [],
             "application": draw(st.sampled_from(["a", "b", f"g{g}"])),
             "tier": draw(st.sampled_from(["gold", "silver"])) if g else "gold",
@@ -149,6 +150,8 @@ def _recovery(draw: st.DrawFn, number: int) -> dict[str, Any]:
         "choose": draw(st.sampled_from(["listed", "freshest-clean", "fastest-within-rpo"])),
         "stages": stages,
     }
+    if _some(draw, 3):
+        recovery["target"] = {"cores": draw(st.integers(1, 30)), "gigabytes": 40}
     if _some(draw, 3):
         recovery["waves"] = _waves(draw, number, vm_stages)
     if _some(draw):

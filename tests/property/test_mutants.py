@@ -34,6 +34,8 @@ MUTANTS = [
     ("sharing.py", "if limits.totals == 0 or count == 0:", "if count < 2 or limits.totals == 0:"),
     ("sharing.py", "if not flow.uncapped and high >= 0 and", "if high < 0 and"),
     ("procedure.py", "    if not link.paced:\n", "    if True:\n"),
+    ("procedure.py", "gives_its_place_back(plan, run, vm)\n", "pass\n"),
+    ("jobs.py", "- real_at(plan.demands, demands + i) < 0", "- real_at(plan.demands, demands + i) <= 0"),
     ("critical.py", "at <= segment.end", "at < segment.end"),
     ("critical.py", "range(_follow(run, last) - 1, -1, -1)", "range(_follow(run, last))"),
 ]  # fmt: skip

@@ -50,8 +50,7 @@ def recover_block(plan: Plan, block: BlockDraws, options: IntArray) -> Recoverie
         else:
             raise ModelError(f"{plan.scenario} on {plan.platform}: {_ENDLESS}")
         row = run_block(tables.record, state.record, drawn.tables().record, row, out.record)
-    also = np.zeros((runs, len(plan.tiers), 0))  # what it counts comes with parts that the kernel refuses
-    return Recoveries(**out.tables, also=also)
+    return Recoveries(**out.tables)
 
 
 class _Drawn:

@@ -12,7 +12,9 @@ from rpo_sim.model.compiled_engine.memory import (
     job_at,
     level_at,
     pool_at,
+    real_at,
     segment_at,
+    set_real,
 )
 
 
@@ -132,6 +134,27 @@ def is_here(run: Any, cohort: int, job: int) -> bool:
         those.first = job
     those.last = job
     return False
+
+
+@part
+def takes_its_place(plan: Any, run: Any, vm: int) -> bool:
+    """Take what a VM demands of the target, or nothing where any of it is short: first come."""
+    demands = job_at(run, vm).group * plan.n_resources
+    for i in range(plan.n_resources):
+        if real_at(run.free, i) - real_at(plan.demands, demands + i) < 0:
+            job_at(run, vm).short = 1
+            return False
+    for i in range(plan.n_resources):
+        set_real(run.free, i, real_at(run.free, i) - real_at(plan.demands, demands + i))
+    return True
+
+
+@part
+def gives_its_place_back(plan: Any, run: Any, vm: int) -> None:
+    """A VM that could not be recovered leaves room for others."""
+    demands = job_at(run, vm).group * plan.n_resources
+    for i in range(plan.n_resources):
+        set_real(run.free, i, real_at(run.free, i) + real_at(plan.demands, demands + i))
 
 
 # Where cohorts stand: waves; quorums of groups that are ready, and that are back; groups whose needs are

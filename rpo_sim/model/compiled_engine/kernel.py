@@ -102,7 +102,7 @@ def _clear(plan: Any, run: Any, draws: Any, row: int) -> None:
         _begin(run, vm, VM, vm, TURN)
         me, group = job_at(run, vm), int_at(plan.vm_group, vm)
         me.group, me.kind, me.rank = group, group, int_at(plan.ranks, vm)
-        me.step, me.recovered_at, me.confirmed_by = -1, math.inf, -1
+        me.step, me.recovered_at, me.confirmed_by, me.short = -1, math.inf, -1, 0
     _begin(run, plan.n_vms, LEAD, 0, DETECT)
     for w in range(plan.n_waves):
         _begin(run, wave_job(plan, w), WAVE, w, TURN)
@@ -131,6 +131,8 @@ def _clear_shared(plan: Any, run: Any, draws: Any) -> None:
     for pool in range(plan.n_pools):
         slots = pool_at(run, pool)
         slots.free, slots.first, slots.last = int_at(plan.capacities, pool), -1, -1
+    for i in range(plan.n_resources):
+        set_real(run.free, i, real_at(plan.target, i))
     run.totals = draws.totals
     for link in range(plan.n_links):
         flow, limits = flow_at(run, link), link_at(plan, link)
@@ -289,6 +291,16 @@ def _run(plan: Any, run: Any, draws: Any) -> None:
 
 
 @part
+def _count_short(plan: Any, run: Any, out: Any) -> None:
+    """How many VMs of each tier found no room at the target."""
+    for g in range(plan.n_groups):
+        group = group_at(plan, g)
+        at = (run.row * plan.n_tiers + group.tier) * plan.n_figures
+        for vm in range(group.first, group.first + group.count):
+            set_real(out.also, at, real_at(out.also, at) + job_at(run, vm).short)
+
+
+@part
 def _write_down(plan: Any, run: Any, out: Any) -> None:
     """What came of a run, in its row."""
     first = run.row * plan.n_vms
@@ -298,6 +310,8 @@ def _write_down(plan: Any, run: Any, out: Any) -> None:
         set_int(out.step, first + vm, me.step)
         set_int(out.confirmed_by, first + vm, me.confirmed_by)
     set_real(out.declared_at, run.row, run.declared_at)
+    if plan.n_resources > 0:
+        _count_short(plan, run, out)
     book(plan, run, out)
 
 

@@ -20,12 +20,13 @@ PLAN = _record(
     ("n_links", "i4"), ("n_buckets", "i4"), ("n_stages", "i4"), ("n_activities", "i4"),
     ("job_pool", "i4"), ("repair_pool", "i4"), ("repair", "i4"), ("repair_what", "i4"),
     ("repair_evidence", "i4"), ("token_what", "i4"), ("token_evidence", "i4"), ("detect_evidence", "i4"),
-    ("declare_evidence", "i4"), ("n_quorums", "i4"),
+    ("declare_evidence", "i4"), ("n_quorums", "i4"), ("n_resources", "i4"), ("n_figures", "i4"),
     ("stages", "i8"), ("stage_pools", "i8"), ("stage_tokens", "i8"), ("stage_bytes", "i8"), ("groups", "i8"),
     ("group_order", "i8"), ("wave_groups", "i8"), ("group_quorums", "i8"), ("quorum_least", "i8"),
     ("needed_by", "i8"), ("needers", "i8"), ("application_vms", "i8"), ("vms_of_applications", "i8"),
     ("lists", "i8"), ("list_stages", "i8"), ("programs", "i8"), ("program_stages", "i8"),
     ("capacities", "i8"), ("links", "i8"), ("buckets", "i8"), ("ranks", "i8"), ("vm_group", "i8"),
+    ("target", "i8"), ("demands", "i8"),
 )  # fmt: skip
 STAGE = _record(
     ("steps", "i8"), ("timeout", "f8"), ("link_factor", "f8"), ("retries", "i4"), ("members", "i4"),
@@ -58,7 +59,7 @@ DRAWS = _record(
 # What comes of a block; shapes (runs, VMs), (runs,), (runs, tiers, …)
 OUTCOME = _record(
     ("recovered_at", "i8"), ("step", "i8"), ("confirmed_by", "i8"), ("declared_at", "i8"), ("evidence", "i8"),
-    ("activities", "i8"),
+    ("activities", "i8"), ("also", "i8"),
 )  # fmt: skip
 # A run
 
@@ -67,7 +68,7 @@ JOB = _record(
     ("at_pool", "i4"), ("retry", "i4"), ("tried", "i4"), ("place", "i4"), ("member", "i4"), ("kind", "i4"),
     ("parent", "i4"), ("by", "i4"), ("rank", "i4"), ("group", "i4"), ("segment", "i4"), ("ahead", "i4"),
     ("behind", "i4"), ("left", "i4"), ("ok", "i4"), ("held", "i4"), ("safe", "i4"), ("role", "i4"),
-    ("done", "i8"), ("recovered_at", "f8"), ("step", "i4"), ("confirmed_by", "i4"),
+    ("done", "i8"), ("recovered_at", "f8"), ("step", "i4"), ("confirmed_by", "i4"), ("short", "i4"),
 )  # fmt: skip
 STREAM = _record(
     ("bytes_", "f8"), ("cap", "f8"), ("finish", "f8"), ("order", "i8"), ("capped", "i4"), ("at", "i4"),
@@ -100,7 +101,7 @@ RUN = _record(
     ("jobs", "i8"), ("streams", "i8"), ("timed", "i8"), ("instants", "i8"), ("urgent", "i8"),
     ("segments", "i8"), ("pools", "i8"), ("flows", "i8"), ("heaps", "i8"), ("finished", "i8"),
     ("levels", "i8"), ("totals", "i8"), ("expiries", "i8"), ("cohorts", "i8"), ("tries", "i8"),
-    ("options", "i8"), ("shares", "i8"), ("last_vms", "i8"),
+    ("options", "i8"), ("shares", "i8"), ("last_vms", "i8"), ("free", "i8"),
 )  # fmt: skip
 
 # How a call of the kernel ended

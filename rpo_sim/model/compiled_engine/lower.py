@@ -7,6 +7,7 @@ import numpy as np
 
 from rpo_sim.model.compiled_engine import layout
 from rpo_sim.model.compiled_engine.state import Tables
+from rpo_sim.model.figures import also_names
 from rpo_sim.model.plan import Plan, StagePlan
 from rpo_sim.results import Evidence
 
@@ -55,6 +56,8 @@ def lower(plan: Plan) -> Tables:
         "links": _links(plan),
         "buckets": _rows(layout.BUCKET, [(bucket.rate, bucket.burst) for bucket in plan.buckets]),
         "ranks": _ints(plan.ranks),
+        "target": np.array([total for _, total in plan.target], dtype=np.float64),
+        "demands": np.array([each for group in plan.groups for each in group.demand], dtype=np.float64),
         "vm_group": _ints(g for g, group in enumerate(plan.groups) for _ in group.vms),
     }
     for name, table in tables.items():
@@ -116,6 +119,7 @@ def _count(row: Any, plan: Plan, stages: _Stages) -> None:
     row.n_disks, row.n_tries, row.n_steps = most_disk_jobs(plan), stages.tries, len(plan.path)
     row.n_pools, row.n_links = len(plan.pools), len(plan.links)
     row.n_buckets, row.n_stages = len(plan.buckets), len(plan.stages)
+    row.n_resources, row.n_figures = len(plan.target), len(also_names(plan))
     row.job_pool = -1 if plan.job_pool is None else plan.job_pool
     row.repair_pool = -1 if plan.repair_pool is None else plan.repair_pool
     row.repair = plan.repair is not None

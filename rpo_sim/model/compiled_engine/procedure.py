@@ -14,6 +14,7 @@ from rpo_sim.model.compiled_engine.jobs import (
     all_done,
     application_up,
     give_slot,
+    gives_its_place_back,
     group_job,
     is_here,
     needs_back,
@@ -25,6 +26,7 @@ from rpo_sim.model.compiled_engine.jobs import (
     report,
     report_to_quorums,
     take_slot,
+    takes_its_place,
     token_seconds,
     wave_job,
 )
@@ -415,6 +417,7 @@ def _attempt_done(plan: Any, run: Any, vm: int) -> int:
         return int(me.state)
     me.tried += 1
     if me.tried == plan.n_steps or int_at(run.options, vm * plan.n_steps + me.tried) < 0:
+        gives_its_place_back(plan, run, vm)
         _vm_over(plan, run, vm, 0)
         return ENDED
     me.after = JOB_SLOT
@@ -553,8 +556,10 @@ def advance(plan: Any, run: Any, draws: Any, job: int) -> None:
             me.tried = 0
             if plan.n_steps == 0 or int_at(run.options, job * plan.n_steps + 0) < 0:
                 _vm_over(plan, run, job, 0)
-            else:
+            elif takes_its_place(plan, run, job):
                 me.state = JOB_SLOT
+            else:
+                _vm_over(plan, run, job, 0)
         # What is done once for many
         elif state == FOR_ALL:
             me.state = _next_for_all(plan, run, job)

@@ -51,6 +51,7 @@ def run_state(plan: Any, room: int = 1) -> Tables:
         "tries": (np.int32, int(plan.n_tries + plan.n_jobs)),
         "options": (np.int32, int(plan.n_vms * plan.n_steps)),
         "shares": (layout.SHARE, segments),
+        "free": (np.float64, int(plan.n_resources)),
         "last_vms": (np.int32, int(plan.n_tiers)),
     }
     for name, (kind, size) in sizes.items():
@@ -71,4 +72,5 @@ def outcome(plan: Any, runs: int) -> Tables:
     made.put("declared_at", np.empty(runs))
     made.put("evidence", np.empty((*tiers, 3)))
     made.put("activities", np.empty((*tiers, int(plan.n_activities))))
+    made.put("also", np.zeros((*tiers, int(plan.n_figures))))
     return made
