@@ -1,12 +1,15 @@
 """Random scenarios over the whole schema of a recovery, ties included, compiled to plans."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
 
+from rpo_sim.distributions.sized import SizeScaled
 from rpo_sim.model.compile import compile_plan
-from rpo_sim.model.plan import Plan
+from rpo_sim.model.plan import Input, Plan
+from rpo_sim.results import Evidence
 from rpo_sim.scenario.load import load_scenario_text
 
 _SHAPES: list[Any] = [
@@ -18,6 +21,24 @@ _SHAPES: list[Any] = [
     {"exponential": {"mean": "4m"}},
     {"lognormal": {"p50": "2m", "p95": "9m"}},
 ]
+_SLOWDOWNS: list[Any] = [
+    {"usl": {"sigma": "50%"}},
+    {"usl": {"sigma": "10%", "kappa": "20%"}},
+    {"durations": {"1": "1m", "3": "90s"}, "extrapolate": "linear"},
+]
+_CURVES: list[Any] = [
+    {"usl": {"one": "1MB/s", "sigma": "0%"}},
+    {"usl": {"one": "2MB/s", "sigma": "10%", "kappa": "20%"}},
+    {"throughput": {"1": "1MB/s", "2": "3MB/s", "4": "2MB/s"}, "extrapolate": "linear"},
+]
+_FITTED = SizeScaled(
+    overhead_seconds=60.0,
+    seconds_per_byte=1e-6,
+    contention=0.2,
+    sigma=0.1,
+    degrees=28,
+    covariance=((1.0, 0.0, 0.0), (0.0, 1e-16, 0.0), (0.0, 0.0, 0.0004)),
+)
 _UNITS = ["incident", "wave", "group", "vm", "disk", "vm", "disk", "application", "incident"]
 _FIRST_VM = _UNITS.index("vm")
 _PATH = [("replica", "promote"), ("snapshot", "instant"), ("backup", "full")]
@@ -40,6 +61,8 @@ def _stage(draw: st.DrawFn, name: str, unit: str) -> dict[str, Any]:
         stage["timeout"] = draw(st.sampled_from(["1m", "2m", "9m", "30d"]))
     if not over or _some(draw):
         stage["duration"] = _duration(draw)
+    if not over and _some(draw, 3):
+        stage["contention"] = draw(st.sampled_from(_SLOWDOWNS))
     if _some(draw):
         stage["slots"] = {name: {"hosts": 2, "movers": 1}[name] for name in draw(_pools)}
     if _some(draw, 3):
@@ -64,17 +87,28 @@ _buckets = st.lists(st.sampled_from(["api", "qps"]), min_size=1, unique=True)
 
 def _groups(draw: st.DrawFn, number: int) -> list[dict[str, Any]]:
     disks = [{"capacity": "60MB"}, {"capacity": "60MB"}, {"capacity": "300MB"}]
+    counts = [draw(st.integers(1, 5)) for _ in range(number)]
     return [
         {
             "name": f"g{g}",
-            "count": draw(st.integers(1, 5)),
+            "count": counts[g],
             "disks": disks[: draw(st.integers(1, 3))],
-            "needs": draw(st.lists(st.sampled_from([f"g{i}" for i in range(g)]), unique=True)) if g else [],
+            "demand": {"cores": draw(st.integers(0, 4)), "gigabytes": draw(st.integers(0, 9))},
+            "needs": _needs(draw, counts[:g]) if g else [],
             "application": draw(st.sampled_from(["a", "b", f"g{g}"])),
             "tier": draw(st.sampled_from(["gold", "silver"])) if g else "gold",
         }
         for g in range(number)
     ]
+
+
+def _needs(draw: st.DrawFn, counts: list[int]) -> list[Any]:
+    """All of some groups, or so many of them."""
+    found: list[Any] = []
+    for g in draw(st.lists(st.integers(0, len(counts) - 1), unique=True)):
+        some = {"group": f"g{g}", "at_least": draw(st.integers(1, counts[g]))}
+        found.append(some if _some(draw) else f"g{g}")
+    return found
 
 
 def _waves(draw: st.DrawFn, number: int, vm_stages: list[str]) -> dict[str, Any]:
@@ -117,6 +151,8 @@ def _recovery(draw: st.DrawFn, number: int) -> dict[str, Any]:
         "stages": stages,
     }
     if _some(draw, 3):
+        recovery["target"] = {"cores": draw(st.integers(1, 30)), "gigabytes": 40}
+    if _some(draw, 3):
         recovery["waves"] = _waves(draw, number, vm_stages)
     if _some(draw):
         recovery["concurrency"] = {"limit": draw(st.integers(1, 4))}
@@ -130,10 +166,13 @@ def _recovery(draw: st.DrawFn, number: int) -> dict[str, Any]:
 def _document(draw: st.DrawFn) -> dict[str, Any]:
     number = draw(st.integers(1, 5))
     per_stream = draw(st.sampled_from([{}, {"per_stream": "1MB/s"}, {"per_stream": "2MB/s"}]))
-    links = {
+    links: dict[str, Any] = {
         "wire": {"bandwidth": draw(st.sampled_from(["1MB/s", "3MB/s", "6MB/s"])), **per_stream},
         "trunk": {"bandwidth": "2MB/s"},
     }
+    for link in links.values():
+        if _some(draw, 3):
+            link["contention"] = draw(st.sampled_from(_CURVES))
     objective = {"rpo": draw(st.sampled_from(["20m", "2h"])), "rto": "1h", "share_of_incidents": "90%"}
     return {
         "version": 1,
@@ -159,4 +198,12 @@ def _document(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def any_plan(draw: st.DrawFn) -> Plan:
     """A plan that may use everything at once."""
-    return compile_plan(load_scenario_text(json.dumps(_document(draw))).scenario, "vmware")
+    plan = compile_plan(load_scenario_text(json.dumps(_document(draw))).scenario, "vmware")
+    measured = Input(key="curve", evidence=Evidence.MEASURED, n=30, source="curve", base=_FITTED)
+    links = (
+        replace(link, measured=measured, evidence=Evidence.MEASURED)
+        if link.totals and _some(draw, 3)
+        else link
+        for link in plan.links
+    )
+    return replace(plan, links=tuple(links))

@@ -50,8 +50,7 @@ def recover_block(plan: Plan, block: BlockDraws, options: IntArray) -> Recoverie
         else:
             raise ModelError(f"{plan.scenario} on {plan.platform}: {_ENDLESS}")
         row = run_block(tables.record, state.record, drawn.tables().record, row, out.record)
-    also = np.zeros((runs, len(plan.tiers), 0))  # what it counts comes with parts that the kernel refuses
-    return Recoveries(**out.tables, also=also)
+    return Recoveries(**out.tables)
 
 
 class _Drawn:
@@ -62,6 +61,8 @@ class _Drawn:
         self.known: set[tuple[int, int]] = {(stage.index, 0) for stage in plan.stages}
         self.made = Tables(layout.DRAWS)
         self.made.put("options", np.ascontiguousarray(options, dtype=np.int32))
+        totals = [total for link in range(len(plan.links)) for total in block.link_totals(link)]
+        self.made.put("totals", np.array(totals, dtype=np.float64))
         self.made.put("detect", block.single("failure.detect", plan.failure.detect))
         self.made.put("declare", block.single("failure.declare", plan.failure.declare))
 

@@ -4,8 +4,18 @@ from typing import Any
 
 from rpo_sim.model.compiled_engine.events import happen
 from rpo_sim.model.compiled_engine.jit import inlined, part
-from rpo_sim.model.compiled_engine.layout import COHORT_DONE, NO_ROOM, RESUME, WAIT
-from rpo_sim.model.compiled_engine.memory import bucket_at, cohort_at, job_at, level_at, pool_at, segment_at
+from rpo_sim.model.compiled_engine.layout import ALL, COHORT_DONE, NO_ROOM, RESUME, WAIT
+from rpo_sim.model.compiled_engine.memory import (
+    bucket_at,
+    cohort_at,
+    group_quorums,
+    job_at,
+    level_at,
+    pool_at,
+    real_at,
+    segment_at,
+    set_real,
+)
 
 
 @inlined
@@ -87,42 +97,104 @@ def token_seconds(plan: Any, run: Any, bucket: int, tokens: float) -> float:
 
 @part
 def report(run: Any, cohort: int, job: int, ok: int) -> None:
-    """One member has succeeded or failed; a hasty cohort is done at its first failure."""
+    """One member has succeeded or failed; with `least` the cohort is done once so many have, or cannot."""
     those = cohort_at(run, cohort)
     those.left -= 1
-    those.ok &= ok
-    those.some |= ok
-    if not those.came and (those.left == 0 or (those.hasty and not ok)):
+    those.good += ok
+    if those.came:
+        return
+    done, those.ok = those.left == 0, those.good > 0
+    if those.least != ALL:
+        done = those.good >= those.least or those.good + those.left < those.least
+        those.ok = those.good >= those.least
+    if done:
         those.came, those.by = 1, job
-        those.good = those.ok if those.hasty else those.some
         happen(run, COHORT_DONE, cohort, 0)
 
 
-# Where cohorts stand: waves, groups past the barrier, needs of groups, applications, and all of these
+@part
+def report_to_quorums(plan: Any, run: Any, first: int, vm: int, ok: int) -> None:
+    """Tell those who need so many of a VM's group; ``first`` says of being ready, or of being back."""
+    span = group_quorums(plan, job_at(run, vm).group)
+    for quorum in range(span.first, span.first + span.count):
+        report(run, first + quorum, vm, ok)
+
+
+@part
+def is_here(run: Any, cohort: int, job: int) -> bool:
+    """Whether a cohort has come and was heard of; else the job waits for it, behind those who do."""
+    me, those = job_at(run, job), cohort_at(run, cohort)
+    if those.seen:
+        me.by, me.ok = those.by, those.ok
+        return True
+    me.behind = -1
+    if those.last >= 0:
+        job_at(run, those.last).behind = job
+    else:
+        those.first = job
+    those.last = job
+    return False
+
+
+@part
+def takes_its_place(plan: Any, run: Any, vm: int) -> bool:
+    """Take what a VM demands of the target, or nothing where any of it is short: first come."""
+    demands = job_at(run, vm).group * plan.n_resources
+    for i in range(plan.n_resources):
+        if real_at(run.free, i) - real_at(plan.demands, demands + i) < 0:
+            job_at(run, vm).short = 1
+            return False
+    for i in range(plan.n_resources):
+        set_real(run.free, i, real_at(run.free, i) - real_at(plan.demands, demands + i))
+    return True
+
+
+@part
+def gives_its_place_back(plan: Any, run: Any, vm: int) -> None:
+    """A VM that could not be recovered leaves room for others."""
+    demands = job_at(run, vm).group * plan.n_resources
+    for i in range(plan.n_resources):
+        set_real(run.free, i, real_at(run.free, i) + real_at(plan.demands, demands + i))
+
+
+# Where cohorts stand: waves; quorums of groups that are ready, and that are back; groups whose needs are
+# ready, and are back; applications; all of these
 
 
 @inlined
-def group_safe(plan: Any, group: int) -> int:
-    """The cohort of a group's VMs past the barrier."""
-    return int(plan.n_waves + group)
+def quorum_ready(plan: Any) -> int:
+    """The first cohort of so many of a group past the barrier."""
+    return int(plan.n_waves)
 
 
 @inlined
-def needs_met(plan: Any, group: int) -> int:
-    """The cohort of the groups that a group needs."""
-    return int(plan.n_waves + plan.n_groups + group)
+def quorum_back(plan: Any) -> int:
+    """The first cohort of so many of a group at the end of their way."""
+    return int(plan.n_waves + plan.n_quorums)
+
+
+@inlined
+def needs_ready(plan: Any, group: int) -> int:
+    """The cohort of the quorums that let a group's VMs begin."""
+    return int(plan.n_waves + 2 * plan.n_quorums + group)
+
+
+@inlined
+def needs_back(plan: Any, group: int) -> int:
+    """The cohort of the quorums that let a group's VMs be back."""
+    return int(plan.n_waves + 2 * plan.n_quorums + plan.n_groups + group)
 
 
 @inlined
 def application_up(plan: Any, application: int) -> int:
     """The cohort of an application's VMs."""
-    return int(plan.n_waves + 2 * plan.n_groups + application)
+    return int(plan.n_waves + 2 * plan.n_quorums + 2 * plan.n_groups + application)
 
 
 @inlined
 def all_done(plan: Any) -> int:
     """The cohort of all applications."""
-    return int(plan.n_waves + 2 * plan.n_groups + plan.n_applications)
+    return application_up(plan, plan.n_applications)
 
 
 # Jobs by what they are for

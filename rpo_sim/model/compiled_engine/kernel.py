@@ -11,13 +11,16 @@ from rpo_sim.model.compiled_engine.jobs import (
     application_job,
     application_up,
     group_job,
-    group_safe,
-    needs_met,
+    needs_back,
+    needs_ready,
+    quorum_back,
+    quorum_ready,
     report,
     wave_job,
 )
 from rpo_sim.model.compiled_engine.layout import (
     ALARM,
+    ALL,
     APPLICATION,
     COHORT_DONE,
     DISK_DONE,
@@ -42,20 +45,23 @@ from rpo_sim.model.compiled_engine.memory import (
     expiries_at,
     flow_at,
     group_at,
+    group_quorums,
     heap_at,
     instant_at,
     int_at,
     job_at,
     level_at,
+    link_at,
     needed_by,
     pool_at,
+    real_at,
     set_int,
     set_real,
     stage_at,
     stream_at,
     timed_at,
 )
-from rpo_sim.model.compiled_engine.procedure import DETECT, ENDED, NEEDS_MET, TURN, advance
+from rpo_sim.model.compiled_engine.procedure import DETECT, ENDED, TURN, advance
 from rpo_sim.model.compiled_engine.sharing import ring
 
 
@@ -68,10 +74,22 @@ def _begin(run: Any, job: int, role: int, place: int, state: int) -> None:
 
 
 @part
-def _gather(run: Any, cohort: int, size: int, hasty: int) -> None:
+def _gather(run: Any, cohort: int, size: int, least: int) -> None:
     those = cohort_at(run, cohort)
-    those.left, those.hasty, those.ok = size, hasty, 1
-    those.some, those.came, those.seen, those.by = 0, 0, 0, -1
+    those.left, those.least, those.good, those.came, those.seen = size, least, 0, 0, 0
+    those.by, those.ok, those.first, those.last = -1, 0, -1, -1
+
+
+@part
+def _gather_quorums(plan: Any, run: Any, group: int) -> None:
+    """Of those who need a group, and of what it needs: to be ready, and to be back."""
+    needs, span = group_at(plan, group).needs, group_quorums(plan, group)
+    _gather(run, needs_ready(plan, group), needs, needs)
+    _gather(run, needs_back(plan, group), needs, needs)
+    for quorum in range(span.first, span.first + span.count):
+        least = int_at(plan.quorum_least, quorum)
+        _gather(run, quorum_ready(plan) + quorum, group_at(plan, group).count, least)
+        _gather(run, quorum_back(plan) + quorum, group_at(plan, group).count, least)
 
 
 @part
@@ -84,21 +102,20 @@ def _clear(plan: Any, run: Any, draws: Any, row: int) -> None:
         _begin(run, vm, VM, vm, TURN)
         me, group = job_at(run, vm), int_at(plan.vm_group, vm)
         me.group, me.kind, me.rank = group, group, int_at(plan.ranks, vm)
-        me.step, me.recovered_at, me.confirmed_by = -1, math.inf, -1
+        me.step, me.recovered_at, me.confirmed_by, me.short = -1, math.inf, -1, 0
     _begin(run, plan.n_vms, LEAD, 0, DETECT)
     for w in range(plan.n_waves):
         _begin(run, wave_job(plan, w), WAVE, w, TURN)
-        _gather(run, w, 0, 0)
+        _gather(run, w, 0, ALL)
     for g in range(plan.n_groups):
         _begin(run, group_job(plan, g), GROUPS, g, TURN)
-        _gather(run, group_safe(plan, g), group_at(plan, g).count, 1)
-        _gather(run, needs_met(plan, g), group_at(plan, g).needs, 1)
+        _gather_quorums(plan, run, g)
         cohort_at(run, group_at(plan, g).wave).left += group_at(plan, g).count
     for a in range(plan.n_applications):
         _begin(run, application_job(plan, a), APPLICATION, a, TURN)
-        _gather(run, application_up(plan, a), application_vms(plan, a).count, 0)
+        _gather(run, application_up(plan, a), application_vms(plan, a).count, ALL)
     _begin(run, plan.n_jobs - 1, LAST, 0, TURN)
-    _gather(run, all_done(plan), plan.n_applications, 0)
+    _gather(run, all_done(plan), plan.n_applications, ALL)
     for job in range(plan.n_vms, plan.n_jobs):
         job_at(run, job).rank = -1
     for i in range(plan.n_tries + plan.n_jobs):
@@ -106,16 +123,22 @@ def _clear(plan: Any, run: Any, draws: Any, row: int) -> None:
     size = plan.n_vms * plan.n_steps
     for i in range(size):
         set_int(run.options, i, int_at(draws.options, row * size + i))
-    _clear_shared(plan, run)
+    _clear_shared(plan, run, draws)
 
 
 @part
-def _clear_shared(plan: Any, run: Any) -> None:
+def _clear_shared(plan: Any, run: Any, draws: Any) -> None:
     for pool in range(plan.n_pools):
         slots = pool_at(run, pool)
         slots.free, slots.first, slots.last = int_at(plan.capacities, pool), -1, -1
+    for i in range(plan.n_resources):
+        set_real(run.free, i, real_at(plan.target, i))
+    run.totals = draws.totals
     for link in range(plan.n_links):
-        flow = flow_at(run, link)
+        flow, limits = flow_at(run, link), link_at(plan, link)
+        flow.bandwidth = limits.bandwidth
+        if limits.totals > 0:
+            flow.bandwidth = real_at(run.totals, limits.first_total)
         flow.now, flow.served, flow.capped_rate, flow.order = 0.0, 0.0, 0.0, 0
         flow.capped, flow.uncapped, flow.alarm, flow.turn = 0, 0, math.inf, 0
     for heap in range(4 * plan.n_links):
@@ -141,6 +164,25 @@ def _resume(plan: Any, run: Any, draws: Any, job: int, by: int, ok: int) -> None
 
 
 @part
+def _quorum_done(plan: Any, run: Any, cohort: int, quorum: int, needs: int) -> None:
+    """Tell the groups that need so many; ``needs`` is where their cohorts begin."""
+    those, span = cohort_at(run, cohort), needed_by(plan, quorum)
+    for i in range(span.first, span.first + span.count):
+        report(run, needs + int_at(plan.needers, i), those.by, those.ok)
+
+
+@part
+def _needs_met(plan: Any, run: Any, draws: Any, cohort: int) -> None:
+    """The VMs that wait for what they need go on, as they came."""
+    those = cohort_at(run, cohort)
+    job = those.first
+    while job >= 0:
+        behind = job_at(run, job).behind
+        _resume(plan, run, draws, job, those.by, those.ok)
+        job = behind
+
+
+@part
 def _cohort_done(plan: Any, run: Any, draws: Any, cohort: int) -> None:
     """Tell those who wait for a cohort."""
     those = cohort_at(run, cohort)
@@ -150,21 +192,17 @@ def _cohort_done(plan: Any, run: Any, draws: Any, cohort: int) -> None:
         if cohort + 1 < plan.n_waves:
             job_at(run, wave_job(plan, cohort + 1)).by = those.by
             happen(run, WAVE_OPENS, cohort + 1, 0)
-    elif cohort < needs_met(plan, 0):
-        span = needed_by(plan, cohort - group_safe(plan, 0))
-        for i in range(span.first, span.first + span.count):
-            report(run, needs_met(plan, int_at(plan.needers, i)), those.by, those.good)
+    elif cohort < quorum_back(plan):
+        _quorum_done(plan, run, cohort, cohort - quorum_ready(plan), needs_ready(plan, 0))
+    elif cohort < needs_ready(plan, 0):
+        _quorum_done(plan, run, cohort, cohort - quorum_back(plan), needs_back(plan, 0))
     elif cohort < application_up(plan, 0):
-        group = group_at(plan, cohort - needs_met(plan, 0))
-        for vm in range(group.first, group.first + group.count):
-            if job_at(run, vm).state == NEEDS_MET:
-                _resume(plan, run, draws, vm, those.by, those.good)
+        _needs_met(plan, run, draws, cohort)
     elif cohort < all_done(plan):
-        _resume(
-            plan, run, draws, application_job(plan, cohort - application_up(plan, 0)), those.by, those.good
-        )
+        job = application_job(plan, cohort - application_up(plan, 0))
+        _resume(plan, run, draws, job, those.by, those.ok)
     else:
-        _resume(plan, run, draws, plan.n_jobs - 1, those.by, those.good)
+        _resume(plan, run, draws, plan.n_jobs - 1, those.by, those.ok)
 
 
 @part
@@ -253,6 +291,16 @@ def _run(plan: Any, run: Any, draws: Any) -> None:
 
 
 @part
+def _count_short(plan: Any, run: Any, out: Any) -> None:
+    """How many VMs of each tier found no room at the target."""
+    for g in range(plan.n_groups):
+        group = group_at(plan, g)
+        at = (run.row * plan.n_tiers + group.tier) * plan.n_figures
+        for vm in range(group.first, group.first + group.count):
+            set_real(out.also, at, real_at(out.also, at) + job_at(run, vm).short)
+
+
+@part
 def _write_down(plan: Any, run: Any, out: Any) -> None:
     """What came of a run, in its row."""
     first = run.row * plan.n_vms
@@ -262,6 +310,8 @@ def _write_down(plan: Any, run: Any, out: Any) -> None:
         set_int(out.step, first + vm, me.step)
         set_int(out.confirmed_by, first + vm, me.confirmed_by)
     set_real(out.declared_at, run.row, run.declared_at)
+    if plan.n_resources > 0:
+        _count_short(plan, run, out)
     book(plan, run, out)
 
 

@@ -20,12 +20,13 @@ PLAN = _record(
     ("n_links", "i4"), ("n_buckets", "i4"), ("n_stages", "i4"), ("n_activities", "i4"),
     ("job_pool", "i4"), ("repair_pool", "i4"), ("repair", "i4"), ("repair_what", "i4"),
     ("repair_evidence", "i4"), ("token_what", "i4"), ("token_evidence", "i4"), ("detect_evidence", "i4"),
-    ("declare_evidence", "i4"),
+    ("declare_evidence", "i4"), ("n_quorums", "i4"), ("n_resources", "i4"), ("n_figures", "i4"),
     ("stages", "i8"), ("stage_pools", "i8"), ("stage_tokens", "i8"), ("stage_bytes", "i8"), ("groups", "i8"),
-    ("group_order", "i8"), ("wave_groups", "i8"), ("needed_by", "i8"), ("needers", "i8"),
-    ("application_vms", "i8"), ("vms_of_applications", "i8"), ("lists", "i8"), ("list_stages", "i8"),
-    ("programs", "i8"), ("program_stages", "i8"), ("capacities", "i8"), ("links", "i8"), ("buckets", "i8"),
-    ("ranks", "i8"), ("vm_group", "i8"),
+    ("group_order", "i8"), ("wave_groups", "i8"), ("group_quorums", "i8"), ("quorum_least", "i8"),
+    ("needed_by", "i8"), ("needers", "i8"), ("application_vms", "i8"), ("vms_of_applications", "i8"),
+    ("lists", "i8"), ("list_stages", "i8"), ("programs", "i8"), ("program_stages", "i8"),
+    ("capacities", "i8"), ("links", "i8"), ("buckets", "i8"), ("ranks", "i8"), ("vm_group", "i8"),
+    ("target", "i8"), ("demands", "i8"),
 )  # fmt: skip
 STAGE = _record(
     ("steps", "i8"), ("timeout", "f8"), ("link_factor", "f8"), ("retries", "i4"), ("members", "i4"),
@@ -39,7 +40,9 @@ GROUP = _record(
 )  # fmt: skip
 SPAN = _record(("first", "i4"), ("count", "i4"))
 PROGRAM = _record(("first", "i4"), ("count", "i4"), ("release_after", "i4"), ("safe_after", "i4"))
-LINK = _record(("bandwidth", "f8"), ("per_stream", "f8"))
+LINK = _record(
+    ("bandwidth", "f8"), ("per_stream", "f8"), ("first_total", "i4"), ("totals", "i4"), ("paced", "i4")
+)
 BUCKET = _record(("rate", "f8"), ("burst", "f8"))
 
 # The roles of jobs; each of the first five has a list of stages that it does once for many VMs
@@ -47,15 +50,16 @@ LEAD, WAVE, GROUPS, APPLICATION, LAST, VM, DISK = range(7)
 
 
 # The draws of a block: `seconds` and `succeeds` have per stage and attempt the address of a table of shape
-# (runs, members), 0 where nothing was drawn yet or where success is certain; `repairs` per attempt.
+# (runs, members), 0 where nothing was drawn yet or where success is certain; `repairs` per attempt. `totals`
+# are the throughputs of links by streams in flight, link after link.
 DRAWS = _record(
     ("runs", "i4"), ("attempts", "i4"), ("detect", "i8"), ("declare", "i8"), ("options", "i8"),
-    ("seconds", "i8"), ("succeeds", "i8"), ("repairs", "i8"),
+    ("seconds", "i8"), ("succeeds", "i8"), ("repairs", "i8"), ("totals", "i8"),
 )  # fmt: skip
 # What comes of a block; shapes (runs, VMs), (runs,), (runs, tiers, …)
 OUTCOME = _record(
     ("recovered_at", "i8"), ("step", "i8"), ("confirmed_by", "i8"), ("declared_at", "i8"), ("evidence", "i8"),
-    ("activities", "i8"),
+    ("activities", "i8"), ("also", "i8"),
 )  # fmt: skip
 # A run
 
@@ -64,7 +68,7 @@ JOB = _record(
     ("at_pool", "i4"), ("retry", "i4"), ("tried", "i4"), ("place", "i4"), ("member", "i4"), ("kind", "i4"),
     ("parent", "i4"), ("by", "i4"), ("rank", "i4"), ("group", "i4"), ("segment", "i4"), ("ahead", "i4"),
     ("behind", "i4"), ("left", "i4"), ("ok", "i4"), ("held", "i4"), ("safe", "i4"), ("role", "i4"),
-    ("done", "i8"), ("recovered_at", "f8"), ("step", "i4"), ("confirmed_by", "i4"),
+    ("done", "i8"), ("recovered_at", "f8"), ("step", "i4"), ("confirmed_by", "i4"), ("short", "i4"),
 )  # fmt: skip
 STREAM = _record(
     ("bytes_", "f8"), ("cap", "f8"), ("finish", "f8"), ("order", "i8"), ("capped", "i4"), ("at", "i4"),
@@ -78,16 +82,16 @@ SEGMENT = _record(
 )
 POOL = _record(("free", "i4"), ("first", "i4"), ("last", "i4"))
 FLOW = _record(
-    ("now", "f8"), ("served", "f8"), ("capped_rate", "f8"), ("order", "i8"), ("capped", "i4"),
-    ("uncapped", "i4"), ("alarm", "f8"), ("sequence", "i8"), ("turn", "i4"),
+    ("bandwidth", "f8"), ("now", "f8"), ("served", "f8"), ("capped_rate", "f8"), ("order", "i8"),
+    ("capped", "i4"), ("uncapped", "i4"), ("alarm", "f8"), ("sequence", "i8"), ("turn", "i4"),
 )  # fmt: skip
 LEVEL = _record(("level", "f8"), ("at", "f8"))
 HEAP = _record(("jobs", "i8"), ("count", "i4"))
 EXPIRIES = _record(("first", "i4"), ("last", "i4"))
 SHARE = _record(("seconds", "f8"), ("segment", "i4"))
 COHORT = _record(
-    ("left", "i4"), ("hasty", "i4"), ("ok", "i4"), ("some", "i4"), ("came", "i4"), ("seen", "i4"),
-    ("by", "i4"), ("good", "i4"),
+    ("left", "i4"), ("least", "i4"), ("good", "i4"), ("came", "i4"), ("seen", "i4"), ("by", "i4"),
+    ("ok", "i4"), ("first", "i4"), ("last", "i4"),
 )  # fmt: skip
 RUN = _record(
     ("now", "f8"), ("sequence", "i8"), ("n_timed", "i4"), ("instant", "i4"), ("n_instants", "i4"),
@@ -96,8 +100,8 @@ RUN = _record(
     ("instants_size", "i4"), ("segments_size", "i4"),
     ("jobs", "i8"), ("streams", "i8"), ("timed", "i8"), ("instants", "i8"), ("urgent", "i8"),
     ("segments", "i8"), ("pools", "i8"), ("flows", "i8"), ("heaps", "i8"), ("finished", "i8"),
-    ("levels", "i8"), ("expiries", "i8"), ("cohorts", "i8"), ("tries", "i8"), ("options", "i8"),
-    ("shares", "i8"), ("last_vms", "i8"),
+    ("levels", "i8"), ("totals", "i8"), ("expiries", "i8"), ("cohorts", "i8"), ("tries", "i8"),
+    ("options", "i8"), ("shares", "i8"), ("last_vms", "i8"), ("free", "i8"),
 )  # fmt: skip
 
 # How a call of the kernel ended
@@ -107,4 +111,5 @@ DONE, NOT_DRAWN, NO_ROOM, ENDLESS = range(4)
 RESUME, STREAM_DONE, ALARM, EXPIRY, DISK_DONE, COHORT_DONE, WAVE_OPENS, GROUP_TURN, GROUP_OPENS = range(9)
 
 WAIT = -1  # the evidence of a segment that is a wait, as in the journal
+ALL = -1  # how many of a cohort are waited for, where it is whoever comes or fails last
 REPAIRS = -1  # the "stage" whose attempt was not drawn, if it is a repair's

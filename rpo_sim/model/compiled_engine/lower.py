@@ -1,12 +1,13 @@
 """From a plan to tables that the kernel can read."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from typing import Any
 
 import numpy as np
 
 from rpo_sim.model.compiled_engine import layout
 from rpo_sim.model.compiled_engine.state import Tables
+from rpo_sim.model.figures import also_names
 from rpo_sim.model.plan import Plan, StagePlan
 from rpo_sim.results import Evidence
 
@@ -17,8 +18,8 @@ def lower(plan: Plan) -> Tables:
     of_applications = [
         [vm for g in plan.groups if g.application == a for vm in g.vms] for a in range(len(plan.applications))
     ]
-    needed_by = [[g for g, group in enumerate(plan.groups) for need in group.needs if need == n]
-                 for n in range(len(plan.groups))]  # fmt: skip
+    quorums = _quorums(plan)
+    needed_by = [needers for of_group in quorums for needers in of_group.values()]
     waves = [[g for g in plan.group_order if plan.groups[g].wave == w] for w in range(plan.waves)]
     lists = [
         plan.leading,
@@ -32,6 +33,7 @@ def lower(plan: Plan) -> Tables:
         row.release_after, row.safe_after = program.release_after, program.safe_after
     made = Tables(layout.PLAN)
     _count(made.row, plan, stages)
+    made.row.n_quorums = len(needed_by)
     tables: dict[str, Any] = {
         "stages": stages.table,
         "stage_pools": _ints(stages.pools),
@@ -40,6 +42,8 @@ def lower(plan: Plan) -> Tables:
         "groups": _groups(plan),
         "group_order": _ints(plan.group_order),
         "wave_groups": _spans(waves),
+        "group_quorums": _spans(quorums),
+        "quorum_least": _ints(least for of_group in quorums for least in of_group),
         "needed_by": _spans(needed_by),
         "needers": _ints(g for each in needed_by for g in each),
         "application_vms": _spans(of_applications),
@@ -49,14 +53,25 @@ def lower(plan: Plan) -> Tables:
         "programs": program_table,
         "program_stages": _ints(index for program in programs for index in program),
         "capacities": _ints(pool.capacity for pool in plan.pools),
-        "links": _rows(layout.LINK, [(link.bytes_per_second, link.per_stream) for link in plan.links]),
+        "links": _links(plan),
         "buckets": _rows(layout.BUCKET, [(bucket.rate, bucket.burst) for bucket in plan.buckets]),
         "ranks": _ints(plan.ranks),
+        "target": np.array([total for _, total in plan.target], dtype=np.float64),
+        "demands": np.array([each for group in plan.groups for each in group.demand], dtype=np.float64),
         "vm_group": _ints(g for g, group in enumerate(plan.groups) for _ in group.vms),
     }
     for name, table in tables.items():
         made.put(name, table)
     return made
+
+
+def _quorums(plan: Plan) -> list[dict[int, list[int]]]:
+    """Per group: which groups need how many of it, in the order in which they say so."""
+    found: list[dict[int, list[int]]] = [{} for _ in plan.groups]
+    for g, group in enumerate(plan.groups):
+        for need, least in zip(group.needs, group.needs_least, strict=True):
+            found[need].setdefault(least, []).append(g)
+    return found
 
 
 def members_of(plan: Plan, stage: StagePlan) -> int:
@@ -104,6 +119,7 @@ def _count(row: Any, plan: Plan, stages: _Stages) -> None:
     row.n_disks, row.n_tries, row.n_steps = most_disk_jobs(plan), stages.tries, len(plan.path)
     row.n_pools, row.n_links = len(plan.pools), len(plan.links)
     row.n_buckets, row.n_stages = len(plan.buckets), len(plan.stages)
+    row.n_resources, row.n_figures = len(plan.target), len(also_names(plan))
     row.job_pool = -1 if plan.job_pool is None else plan.job_pool
     row.repair_pool = -1 if plan.repair_pool is None else plan.repair_pool
     row.repair = plan.repair is not None
@@ -131,6 +147,14 @@ def _groups(plan: Plan) -> Any:
     return table
 
 
+def _links(plan: Plan) -> Any:
+    table, spans = _table(layout.LINK, len(plan.links)), _spans([link.totals for link in plan.links])
+    for row, span, link in zip(table, spans, plan.links, strict=True):
+        row.bandwidth, row.per_stream, row.paced = link.bytes_per_second, link.per_stream, link.paced
+        row.first_total, row.totals = span.first, span.count
+    return table
+
+
 def _table(kind: "np.dtype[Any]", size: int) -> Any:
     return np.zeros(size, dtype=kind)
 
@@ -143,7 +167,7 @@ def _ints(values: Iterable[int]) -> Any:
     return np.array(list(values), dtype=np.int32)
 
 
-def _spans(lists: Sequence[Sequence[object]]) -> Any:
+def _spans(lists: Sequence[Sized]) -> Any:
     table, first = _table(layout.SPAN, len(lists)), 0
     for row, each in zip(table, lists, strict=True):
         row.first, row.count = first, len(each)

@@ -14,13 +14,19 @@ from rpo_sim.model.compiled_engine.jobs import (
     all_done,
     application_up,
     give_slot,
+    gives_its_place_back,
     group_job,
-    group_safe,
-    needs_met,
+    is_here,
+    needs_back,
+    needs_ready,
     note,
     note_wait,
+    quorum_back,
+    quorum_ready,
     report,
+    report_to_quorums,
     take_slot,
+    takes_its_place,
     token_seconds,
     wave_job,
 )
@@ -41,7 +47,6 @@ from rpo_sim.model.compiled_engine.layout import (
 from rpo_sim.model.compiled_engine.memory import (
     application_vms,
     byte_at,
-    cohort_at,
     group_at,
     int_at,
     job_at,
@@ -90,7 +95,9 @@ from rpo_sim.model.compiled_engine.memory import (
     PROGRAM,
     DISKS_DONE,
     ATTEMPT_DONE,
-) = range(32)
+    BACK,
+    BACK_MET,
+) = range(34)
 
 
 @inlined
@@ -107,7 +114,7 @@ def is_safe(plan: Any, run: Any, vm: int, ok: int) -> None:
     me = job_at(run, vm)
     if not me.safe:
         me.safe = 1
-        report(run, group_safe(plan, me.group), vm, ok)
+        report_to_quorums(plan, run, quorum_ready(plan), vm, ok)
         report(run, group_at(plan, me.group).wave, vm, ok)
 
 
@@ -234,7 +241,9 @@ def _work(plan: Any, run: Any, draws: Any, job: int) -> None:
         _spend(run, job, min(seconds, stage.timeout), WORKED)
         return
     link = link_at(plan, stage.link)
-    bytes_ = real_at(plan.stage_bytes, stage.first_bytes + me.kind) * stage.link_factor
+    bytes_ = seconds  # where jobs only slow each other
+    if not link.paced:
+        bytes_ = real_at(plan.stage_bytes, stage.first_bytes + me.kind) * stage.link_factor
     cap = min(link.per_stream, bytes_ / seconds if seconds > 0 else math.inf)
     me.start, me.state = run.now, WORKED
     if bytes_ > 0:
@@ -375,9 +384,23 @@ def _next_in_program(plan: Any, run: Any, vm: int) -> int:
 
 @part
 def _vm_over(plan: Any, run: Any, vm: int, ok: int) -> None:
+    """It has come to the end of its way; it is back when those it needs are, if it got there."""
+    me = job_at(run, vm)
+    is_safe(plan, run, vm, ok)
+    if ok and group_at(plan, me.group).needs > 0:
+        me.start, me.state = run.now, BACK
+    else:
+        _vm_back(plan, run, vm, ok)
+
+
+@part
+def _vm_back(plan: Any, run: Any, vm: int, ok: int) -> None:
+    """Recovered, or lost: whoever needs it and its application hear of it."""
     me = job_at(run, vm)
     me.state = ENDED
-    is_safe(plan, run, vm, ok)
+    if not ok:
+        me.step = -1
+    report_to_quorums(plan, run, quorum_back(plan), vm, ok)
     report(run, application_up(plan, group_at(plan, me.group).application), vm, ok)
 
 
@@ -391,9 +414,10 @@ def _attempt_done(plan: Any, run: Any, vm: int) -> int:
     if me.ok:
         job_at(run, vm).step = int_at(run.options, vm * plan.n_steps + me.tried)
         _vm_over(plan, run, vm, 1)
-        return ENDED
+        return int(me.state)
     me.tried += 1
     if me.tried == plan.n_steps or int_at(run.options, vm * plan.n_steps + me.tried) < 0:
+        gives_its_place_back(plan, run, vm)
         _vm_over(plan, run, vm, 0)
         return ENDED
     me.after = JOB_SLOT
@@ -513,22 +537,29 @@ def advance(plan: Any, run: Any, draws: Any, job: int) -> None:
             if group_at(plan, me.group).needs == 0:
                 me.state = PATH
             else:
-                needs = cohort_at(run, needs_met(plan, me.group))
                 me.state = NEEDS_MET
-                if not needs.seen:
+                if not is_here(run, needs_ready(plan, me.group), job):
                     return
-                me.by, me.ok = needs.by, needs.good
         elif state == NEEDS_MET:
             note_wait(run, job)
             me.state = PATH
             if not me.ok:
                 _vm_over(plan, run, job, 0)
+        elif state == BACK:
+            me.state = BACK_MET
+            if not is_here(run, needs_back(plan, me.group), job):
+                return
+        elif state == BACK_MET:
+            note_wait(run, job)
+            _vm_back(plan, run, job, me.ok)
         elif state == PATH:
             me.tried = 0
             if plan.n_steps == 0 or int_at(run.options, job * plan.n_steps + 0) < 0:
                 _vm_over(plan, run, job, 0)
-            else:
+            elif takes_its_place(plan, run, job):
                 me.state = JOB_SLOT
+            else:
+                _vm_over(plan, run, job, 0)
         # What is done once for many
         elif state == FOR_ALL:
             me.state = _next_for_all(plan, run, job)

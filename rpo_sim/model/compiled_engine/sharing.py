@@ -11,7 +11,15 @@ from typing import Any
 from rpo_sim.model.compiled_engine.events import happen
 from rpo_sim.model.compiled_engine.jit import inlined, part
 from rpo_sim.model.compiled_engine.layout import ALARM, STREAM_DONE
-from rpo_sim.model.compiled_engine.memory import flow_at, heap_at, int_at, link_at, set_int, stream_at
+from rpo_sim.model.compiled_engine.memory import (
+    flow_at,
+    heap_at,
+    int_at,
+    link_at,
+    real_at,
+    set_int,
+    stream_at,
+)
 from rpo_sim.model.sharing import _HAIR, FINISHED
 
 _BY_TIME, _BY_SERVED, _LOWEST, _HIGHEST = range(4)
@@ -90,10 +98,10 @@ def _take_out(run: Any, link: int, kind: int, job: int) -> None:
 
 
 @inlined
-def _level(flow: Any, bandwidth: float) -> float:
+def _level(flow: Any) -> float:
     if flow.uncapped == 0:
         return math.inf
-    return float((bandwidth - flow.capped_rate) / flow.uncapped)
+    return float((flow.bandwidth - flow.capped_rate) / flow.uncapped)
 
 
 @inlined
@@ -104,9 +112,9 @@ def _left(flow: Any, stream: Any) -> float:
 
 
 @inlined
-def _advance(flow: Any, bandwidth: float, now: float) -> None:
+def _advance(flow: Any, now: float) -> None:
     if flow.uncapped:
-        flow.served += _level(flow, bandwidth) * (now - flow.now)
+        flow.served += _level(flow) * (now - flow.now)
     flow.now = now
 
 
@@ -144,10 +152,26 @@ def _forget(run: Any, link: int, job: int) -> None:
 
 
 @part
+def _adapt(plan: Any, run: Any, link: int) -> None:
+    """The throughput of as many streams as there are; less may be too little even for the capped ones."""
+    flow, limits = flow_at(run, link), link_at(plan, link)
+    count = flow.capped + flow.uncapped
+    if limits.totals == 0 or count == 0:
+        return
+    flow.bandwidth = real_at(run.totals, limits.first_total + min(count, limits.totals) - 1)
+    high = _top(run, link, _HIGHEST)
+    if not flow.uncapped and high >= 0 and flow.capped_rate > flow.bandwidth * (1 + _HAIR):
+        left = _left(flow, stream_at(run, high))
+        _forget(run, link, high)
+        _uncap(run, link, high, left)
+
+
+@part
 def _rebalance(plan: Any, run: Any, link: int) -> None:
-    flow, bandwidth = flow_at(run, link), link_at(plan, link).bandwidth
+    _adapt(plan, run, link)
+    flow = flow_at(run, link)
     while True:
-        level = _level(flow, bandwidth)
+        level = _level(flow)
         high = _top(run, link, _HIGHEST)
         if high >= 0 and stream_at(run, high).cap > level * (1 + _HAIR):
             left = _left(flow, stream_at(run, high))
@@ -163,7 +187,7 @@ def _rebalance(plan: Any, run: Any, link: int) -> None:
 
 
 @part
-def _set_alarm(plan: Any, run: Any, link: int) -> None:
+def _set_alarm(run: Any, link: int) -> None:
     """Wake the link when its next stream finishes; an alarm set before does not count any more."""
     flow = flow_at(run, link)
     flow.turn += 1
@@ -173,8 +197,8 @@ def _set_alarm(plan: Any, run: Any, link: int) -> None:
     if capped >= 0:
         at = stream_at(run, capped).finish
     if uncapped >= 0:
-        finish, level = stream_at(run, uncapped).finish, _level(flow, link_at(plan, link).bandwidth)
-        at = min(at, flow.now + max(finish - flow.served, 0.0) / level)
+        finish = stream_at(run, uncapped).finish
+        at = min(at, flow.now + max(finish - flow.served, 0.0) / _level(flow))
     at = max(at, flow.now)
     if at == math.inf:
         return
@@ -189,8 +213,10 @@ def _set_alarm(plan: Any, run: Any, link: int) -> None:
 @part
 def _is_capped_at_once(plan: Any, run: Any, link: int, cap: float) -> bool:
     """Whether the first thing that rebalancing would do is to cap a stream that has come in uncapped."""
+    if link_at(plan, link).totals:
+        return False  # it would adapt the throughput first
     flow, high, low = flow_at(run, link), _top(run, link, _HIGHEST), _top(run, link, _LOWEST)
-    level = float((link_at(plan, link).bandwidth - flow.capped_rate) / (flow.uncapped + 1))
+    level = float((flow.bandwidth - flow.capped_rate) / (flow.uncapped + 1))
     if high >= 0 and stream_at(run, high).cap > level * (1 + _HAIR):
         return False
     return bool(cap <= level and (low < 0 or cap < stream_at(run, low).cap))
@@ -200,7 +226,7 @@ def _is_capped_at_once(plan: Any, run: Any, link: int, cap: float) -> bool:
 def send(plan: Any, run: Any, link: int, job: int, bytes_: float, cap: float) -> None:
     """Start a transfer; the job is resumed when it has finished."""
     flow, stream = flow_at(run, link), stream_at(run, job)
-    _advance(flow, link_at(plan, link).bandwidth, run.now)
+    _advance(flow, run.now)
     stream.bytes_, stream.cap, stream.order, stream.link = bytes_, cap, flow.order, link
     stream.finished, stream.settled = 0, 0
     flow.order += 1
@@ -209,17 +235,17 @@ def send(plan: Any, run: Any, link: int, job: int, bytes_: float, cap: float) ->
     else:
         _uncap(run, link, job, bytes_)
     _rebalance(plan, run, link)
-    _set_alarm(plan, run, link)
+    _set_alarm(run, link)
 
 
 @part
 def give_up(plan: Any, run: Any, job: int) -> None:
     """Stop a transfer that has not finished."""
     link = stream_at(run, job).link
-    _advance(flow_at(run, link), link_at(plan, link).bandwidth, run.now)
+    _advance(flow_at(run, link), run.now)
     _forget(run, link, job)
     _rebalance(plan, run, link)
-    _set_alarm(plan, run, link)
+    _set_alarm(run, link)
 
 
 @part
@@ -236,7 +262,7 @@ def _by_order(run: Any, place: int, job: int) -> None:
 def ring(plan: Any, run: Any, link: int) -> None:
     """The alarm of a link: tell the streams that have finished, in the order in which they started."""
     flow, count = flow_at(run, link), 0
-    _advance(flow, link_at(plan, link).bandwidth, run.now)
+    _advance(flow, run.now)
     for kind in range(_BY_SERVED + 1):
         job = _top(run, link, kind)
         while job >= 0 and _left(flow, stream_at(run, job)) <= FINISHED * stream_at(run, job).bytes_:
@@ -249,4 +275,4 @@ def ring(plan: Any, run: Any, link: int) -> None:
         stream = stream_at(run, int_at(run.finished, i))
         stream.finished = 1
         happen(run, STREAM_DONE, int_at(run.finished, i), stream.turn)
-    _set_alarm(plan, run, link)
+    _set_alarm(run, link)

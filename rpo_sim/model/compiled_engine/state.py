@@ -30,7 +30,7 @@ def run_state(plan: Any, room: int = 1) -> Tables:
     """Room for one run at a time; ``room`` is doubled when a run needs more segments or events."""
     jobs, links = int(plan.n_jobs + plan.n_disks), int(plan.n_links)
     streams = jobs if links else 0
-    cohorts = int(plan.n_waves + 2 * plan.n_groups + plan.n_applications + 1)
+    cohorts = int(plan.n_waves + 2 * (plan.n_quorums + plan.n_groups) + plan.n_applications + 1)
     segments, instants = room * (8 * jobs + 64), 1 << (room * (jobs + 64)).bit_length()
     made = Tables(layout.RUN)
     made.row.segments_size, made.row.instants_size = segments, instants
@@ -51,6 +51,7 @@ def run_state(plan: Any, room: int = 1) -> Tables:
         "tries": (np.int32, int(plan.n_tries + plan.n_jobs)),
         "options": (np.int32, int(plan.n_vms * plan.n_steps)),
         "shares": (layout.SHARE, segments),
+        "free": (np.float64, int(plan.n_resources)),
         "last_vms": (np.int32, int(plan.n_tiers)),
     }
     for name, (kind, size) in sizes.items():
@@ -71,4 +72,5 @@ def outcome(plan: Any, runs: int) -> Tables:
     made.put("declared_at", np.empty(runs))
     made.put("evidence", np.empty((*tiers, 3)))
     made.put("activities", np.empty((*tiers, int(plan.n_activities))))
+    made.put("also", np.zeros((*tiers, int(plan.n_figures))))
     return made
