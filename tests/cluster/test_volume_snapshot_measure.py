@@ -81,7 +81,7 @@ def with_bytes(folder: Path) -> Path:
 
 
 def test_durations_agree_with_the_audit_log(place: Cluster, tmp_path: Path) -> None:
-    """In 99 % of cases within 50 ms + 1 %; measured anew where something else held this process up for longer."""
+    """In 99 % of cases within 50 ms + 1 %; measured anew where something else held this process up."""
     for number in range(3):
         wrong_by = _beside_the_audit_log(place, tmp_path / f"state{number}")
         if sum(far <= 0 for far in wrong_by) >= 0.99 * len(wrong_by):
