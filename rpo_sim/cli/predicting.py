@@ -1,5 +1,6 @@
 """What `simulate`, `verdict`, `parity` and `demo` do alike: load, bind, and simulate with a progress bar."""
 
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -130,7 +131,7 @@ def predictions(
                     runs=runs,
                     vary=vary,
                     engine=engine,
-                    say=lambda text: typer.echo(text, err=True),
+                    say=_say_once,
                     executor=executor,
                     checkpoint=checkpoint,
                     progress=lambda what, done, of: bar(done, of, what),
@@ -144,6 +145,12 @@ def predictions(
         if prediction.interrupted:
             break
     return made
+
+
+@functools.cache
+def _say_once(text: str) -> None:
+    """What holds for many predictions is said with the first."""
+    typer.echo(text, err=True)
 
 
 def interrupted(made: "Sequence[Prediction]") -> bool:

@@ -40,7 +40,7 @@ def choose(plan: Plan, asked: Asked, runs: int) -> tuple[Engine, str | None]:
         return "compiled" if compiles else "simpy", None
     if asked == "compiled":
         raise ModelError(f"--engine compiled: {reason[0]}; {reason[1]}, or use --engine simpy")
-    return "simpy", f"the SimPy engine runs {plan.scenario} on {plan.platform}: {reason[0]}"
+    return "simpy", f"the SimPy engine serves: {reason[0]}"
 
 
 def _obstacle(plan: Plan) -> tuple[str, str] | None:
