@@ -33,7 +33,7 @@ MUTANTS = [
     ("kernel.py", "if run.urgent_at < run.n_urgent:", "if run.n_instants == 0 and run.n_urgent:"),
     ("sharing.py", "if limits.totals == 0 or count == 0:", "if count < 2 or limits.totals == 0:"),
     ("sharing.py", "if not flow.uncapped and high >= 0 and", "if high < 0 and"),
-    ("procedure.py", "bytes_ = seconds if link.paced else bytes_", "bytes_ = bytes_"),
+    ("procedure.py", "bytes_ = seconds if link.paced", "bytes_ = seconds + 1.0 if link.paced"),
     ("procedure.py", "job_at(run, vm).tried)", "0)"),
     ("procedure.py", "(ratio - 1), 0.0)", "ratio, 0.0)"),
     ("procedure.py", "gives_its_place_back(plan, run, vm)\n", "pass\n"),
