@@ -80,7 +80,7 @@ def recoveries(plan: Plan, draws: BlockDraws, given: Choices, engine: Engine) ->
     if engine == "compiled":
         from rpo_sim.model import compiled_engine
 
-        return compiled_engine.recover_block(plan, draws, given.steps)
+        return compiled_engine.recover_block(plan, draws, given)
     runs = [simpy_engine.recover(plan, run_inputs(plan, draws, given, row)) for row in range(len(draws.runs))]
     books = [critical(plan, recovery) for recovery in runs]
     return Recoveries(

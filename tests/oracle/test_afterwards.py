@@ -99,6 +99,18 @@ def test_the_order_after_a_recovery(plan_of: PlanOf) -> None:
     assert "time unprotected p50 25m10s" in page
 
 
+def test_who_comes_later_takes_nothing_from_who_is_through(plan_of: PlanOf) -> None:
+    """vm1 begins when vm0 is usable: at 10 s. vm0 copies 100 MB, half of them beside vm1: through at 200 s;
+    vm1, usable at 20 s, is through at 210 s. The application follows both."""
+    cleanup = {"stage": "cleanup", "once_per": "application", "duration": {"assumed": "5s"}}
+    groups = [group | {"application": "shop"} for group in GROUPS]
+    waves = {"order": [["vm0"], ["vm1"]]}
+    plan = plan_of(groups=groups, path=PATH, stages=[BOOT, MIGRATE, cleanup], shared=WIRE, waves=waves)
+    found = replay(plan, 1, 0).after
+    assert found["migrate"] == pytest.approx([200, 210])
+    assert found["cleanup"] == pytest.approx([215, 215])
+
+
 def test_who_is_not_recovered_is_never_protected_again(plan_of: PlanOf) -> None:
     boot = BOOT | {"success": {"assumed": "0%"}, "timeout": "1m"}
     reprotect = {"stage": "reprotect", "duration": {"assumed": "1h"}}

@@ -52,15 +52,23 @@ def _duration(draw: st.DrawFn) -> dict[str, Any]:
     return {"assumed": draw(st.sampled_from(_SHAPES))}
 
 
+def _bytes(draw: st.DrawFn, unit: str) -> str:
+    own = ["used", "changed", "written"] if unit in ("vm", "disk") else []
+    return draw(st.sampled_from([*own, "60MB", "120MB"]))
+
+
 def _stage(draw: st.DrawFn, name: str, unit: str) -> dict[str, Any]:
     stage: dict[str, Any] = {"stage": "prepare", "name": name, "once_per": unit}
     over = _some(draw)
     if over:
-        own = ["used", "60MB", "120MB"] if unit in ("vm", "disk") else ["60MB", "120MB"]
-        stage |= {"over": draw(st.sampled_from(["wire", "trunk"])), "bytes": draw(st.sampled_from(own))}
+        stage |= {"over": draw(st.sampled_from(["wire", "trunk"])), "bytes": _bytes(draw, unit)}
         stage["timeout"] = draw(st.sampled_from(["1m", "2m", "9m", "30d"]))
     if not over or _some(draw):
         stage["duration"] = _duration(draw)
+    if not over and _some(draw, 3):
+        stage |= {"bytes": _bytes(draw, unit), "scan_rate": "1MB/s"}
+    if "bytes" in stage and "duration" in stage and _some(draw):
+        stage["duration"] = {"assumed": {"rate": {"p50": "1MB/s", "p5": "500kB/s"}}}
     if not over and _some(draw, 3):
         stage["contention"] = draw(st.sampled_from(_SLOWDOWNS))
     if _some(draw):
@@ -93,6 +101,8 @@ def _groups(draw: st.DrawFn, number: int) -> list[dict[str, Any]]:
             "name": f"g{g}",
             "count": counts[g],
             "disks": disks[: draw(st.integers(1, 3))],
+            "change": {"30m": "9MB", "2h": "20MB"},
+            "writes": "20kB/s",
             "demand": {"cores": draw(st.integers(0, 4)), "gigabytes": draw(st.integers(0, 9))},
             "needs": _needs(draw, counts[:g]) if g else [],
             "application": draw(st.sampled_from(["a", "b", f"g{g}"])),

@@ -15,7 +15,7 @@ from rpo_sim.model.block_runs import run_block
 from rpo_sim.model.compile import compile_plan
 from rpo_sim.model.compiled_engine import cache
 from rpo_sim.model.engines import WORTH_COMPILING, WORTHWHILE, choose
-from rpo_sim.model.plan import BucketPlan, Plan
+from rpo_sim.model.plan import BucketPlan, Plan, Pool
 
 
 def shipped(name: str) -> Plan:
@@ -38,6 +38,16 @@ def with_bucket(leak: float) -> Plan:
 def test_a_mechanism_that_the_kernel_does_not_know_is_named() -> None:
     assert compiled_engine.unsupported(with_bucket(0.0)) is None
     assert compiled_engine.unsupported(with_bucket(0.5)) == "`leak` (of api)"
+
+
+def test_what_the_kernel_cannot_do_yet_is_named() -> None:
+    plan = shipped("site-failure")
+    follows = replace(plan.stages[-1], index=len(plan.stages), key="cleanup", kind="cleanup")
+    people = Pool(name="people", capacity=3, shifts=((0.0, 1), (28800.0, 3)))
+    assert compiled_engine.unsupported(plan) is None
+    assert compiled_engine.unsupported(replace(plan, tried=True)) == "`tried` (of the plan)"
+    assert compiled_engine.unsupported(replace(plan, after=(follows,))) == "`after` (of the plan)"
+    assert compiled_engine.unsupported(replace(plan, pools=(people,))) == "`shifts` (of people)"
 
 
 def test_auto_says_why_simpy_runs_it_and_compiled_refuses() -> None:

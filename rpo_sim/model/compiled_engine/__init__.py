@@ -13,7 +13,7 @@ from rpo_sim.model.plan import Plan
 
 if TYPE_CHECKING:
     from rpo_sim.model.block import BlockDraws
-    from rpo_sim.model.choices import IntArray
+    from rpo_sim.model.choices import Choices
     from rpo_sim.model.run import Recoveries
 
 __all__ = ["is_kept", "prepare", "recover_block", "unsupported"]
@@ -30,7 +30,7 @@ _KNOWN: dict[str, str] = {
     "BucketPlan": "name rate burst",
     "FailurePlan": "scope detect declare age hours",
     "StagePlan": "index key unit by steps duration success times pools link bytes_ link_factor tokens "
-    "timeout retries curve_evidence kind",
+    "timeout retries curve_evidence since_point kind scan_seconds_per_byte duration_twice",
     "PathStepPlan": "copy method estimate_seconds",
 }
 _MOST = 62  # steps of a path, or stages once per unit, that fit into the bits of a number
@@ -63,8 +63,8 @@ def prepare(plan: Plan, seed: int) -> None:
         run_block(plan, seed, 0, "compiled")
 
 
-def recover_block(plan: Plan, block: "BlockDraws", options: "IntArray") -> "Recoveries":
+def recover_block(plan: Plan, block: "BlockDraws", given: "Choices") -> "Recoveries":
     """All runs of a block; see `rpo_sim.model.compiled_engine.engine.recover_block`."""
     from rpo_sim.model.compiled_engine import engine
 
-    return engine.recover_block(plan, block, options)
+    return engine.recover_block(plan, block, given)

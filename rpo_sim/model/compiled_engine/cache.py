@@ -16,7 +16,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 _KEPT = 3  # folders of other versions that may still be in use
-_NOT_COMPILED = {"__init__.py", "cache.py", "engine.py", "lower.py", "state.py"}
+_NOT_COMPILED = {"__init__.py", "cache.py", "engine.py", "lower.py", "since.py", "state.py"}
 
 
 def digest() -> str:

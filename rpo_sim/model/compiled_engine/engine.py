@@ -6,11 +6,12 @@ import numpy as np
 
 from rpo_sim.errors import ModelError
 from rpo_sim.model.block import BlockDraws
-from rpo_sim.model.choices import IntArray
+from rpo_sim.model.choices import Choices
 from rpo_sim.model.compiled_engine import layout
 from rpo_sim.model.compiled_engine.kernel import run_block
 from rpo_sim.model.compiled_engine.lower import lower
 from rpo_sim.model.compiled_engine.memory import address
+from rpo_sim.model.compiled_engine.since import bytes_by_step
 from rpo_sim.model.compiled_engine.state import Tables, outcome, run_state
 from rpo_sim.model.plan import Plan
 from rpo_sim.model.run import Recoveries
@@ -21,15 +22,15 @@ _ENDLESS = (
 )
 
 
-def recover_block(plan: Plan, block: BlockDraws, options: IntArray) -> Recoveries:
+def recover_block(plan: Plan, block: BlockDraws, given: Choices) -> Recoveries:
     """All runs of a block.
 
     Parameters
     ----------
     plan : Plan
     block : BlockDraws
-    options : ndarray of int32, shape (runs, VMs, steps)
-        Per VM the steps of its path in the order in which it tries them, then -1.
+    given : Choices
+        What the VMs choose from.
 
     Raises
     ------
@@ -37,7 +38,7 @@ def recover_block(plan: Plan, block: BlockDraws, options: IntArray) -> Recoverie
         If the recovery of a run never ends.
     """
     tables = lower(plan)
-    runs, room, drawn = len(block.runs), 1, _Drawn(plan, block, options)
+    runs, room, drawn = len(block.runs), 1, _Drawn(plan, block, given)
     state, out = run_state(tables.row), outcome(tables.row, runs)
     row = run_block(tables.record, state.record, drawn.tables().record, 0, out.record)
     while row < runs:
@@ -56,13 +57,19 @@ def recover_block(plan: Plan, block: BlockDraws, options: IntArray) -> Recoverie
 class _Drawn:
     """What was drawn of a block, laid out for the kernel: first attempts now, others when asked for."""
 
-    def __init__(self, plan: Plan, block: BlockDraws, options: IntArray) -> None:
+    def __init__(self, plan: Plan, block: BlockDraws, given: Choices) -> None:
         self.plan, self.block = plan, block
         self.known: set[tuple[int, int]] = {(stage.index, 0) for stage in plan.stages}
         self.made = Tables(layout.DRAWS)
-        self.made.put("options", np.ascontiguousarray(options, dtype=np.int32))
+        self.made.put("options", np.ascontiguousarray(given.steps, dtype=np.int32))
         totals = [total for link in range(len(plan.links)) for total in block.link_totals(link)]
         self.made.put("totals", np.array(totals, dtype=np.float64))
+        since = np.zeros(max(len(plan.stages), 1), dtype=np.int64)
+        for stage in plan.stages:
+            if stage.since_point:
+                name = f"bytes of stage {stage.index}"
+                since[stage.index] = self._kept(name, bytes_by_step(plan, stage, given.rpa))
+        self.made.put("since", since)
         self.made.put("detect", block.single("failure.detect", plan.failure.detect))
         self.made.put("declare", block.single("failure.declare", plan.failure.declare))
 
@@ -71,22 +78,27 @@ class _Drawn:
         block, stages, made = self.block, self.plan.stages, self.made
         attempts = 1 + max((attempt for _, attempt in self.known), default=0)
         seconds = np.zeros((max(len(stages), 1), attempts), dtype=np.int64)
-        succeeds, repairs = np.zeros_like(seconds), np.zeros(attempts, dtype=np.int64)
+        succeeds, slopes = np.zeros_like(seconds), np.zeros_like(seconds)
+        repairs = np.zeros(attempts, dtype=np.int64)
         made.row.runs, made.row.attempts = len(block.runs), attempts
         for stage, attempt in self.known:
             if stage == layout.REPAIRS:
-                repairs[attempt] = self._kept("repair", attempt, block.repair_seconds(attempt))
+                repairs[attempt] = self._kept("repair", block.repair_seconds(attempt), attempt)
                 continue
             name, stage_plan = f"stage {stage}", stages[stage]
-            seconds[stage, attempt] = self._kept(name, attempt, block.stage_seconds(stage_plan, attempt))
+            seconds[stage, attempt] = self._kept(name, block.stage_seconds(stage_plan, attempt), attempt)
             ok = block.stage_succeeds(stage_plan, attempt)
             if ok is not None:
-                succeeds[stage, attempt] = self._kept(f"success of {name}", attempt, ok.view(np.uint8))
+                succeeds[stage, attempt] = self._kept(f"success of {name}", ok.view(np.uint8), attempt)
+            if stage_plan.duration_twice is not None:
+                longer = block.stage_slopes(stage_plan, attempt)
+                slopes[stage, attempt] = self._kept(f"slopes of {name}", longer, attempt)
         made.put("seconds", seconds)
+        made.put("slopes", slopes)
         made.put("succeeds", succeeds)
         made.put("repairs", repairs)
         return made
 
-    def _kept(self, name: str, attempt: int, table: Any) -> int:
+    def _kept(self, name: str, table: Any, attempt: int = 0) -> int:
         kept = self.made.tables[f"{name}, {attempt}"] = np.ascontiguousarray(table)
         return address(kept)

@@ -29,9 +29,10 @@ PLAN = _record(
     ("target", "i8"), ("demands", "i8"),
 )  # fmt: skip
 STAGE = _record(
-    ("steps", "i8"), ("timeout", "f8"), ("link_factor", "f8"), ("retries", "i4"), ("members", "i4"),
-    ("first_try", "i4"), ("first_pool", "i4"), ("pools", "i4"), ("first_token", "i4"), ("tokens", "i4"),
-    ("link", "i4"), ("first_bytes", "i4"), ("what", "i4"), ("evidence", "i4"), ("disk", "i4"),
+    ("steps", "i8"), ("timeout", "f8"), ("link_factor", "f8"), ("scan", "f8"), ("retries", "i4"),
+    ("members", "i4"), ("first_try", "i4"), ("first_pool", "i4"), ("pools", "i4"), ("first_token", "i4"),
+    ("tokens", "i4"), ("link", "i4"), ("first_bytes", "i4"), ("what", "i4"), ("evidence", "i4"),
+    ("disk", "i4"),
 )  # fmt: skip
 TOKEN = _record(("tokens", "f8"), ("bucket", "i4"))
 GROUP = _record(
@@ -51,10 +52,13 @@ LEAD, WAVE, GROUPS, APPLICATION, LAST, VM, DISK = range(7)
 
 # The draws of a block: `seconds` and `succeeds` have per stage and attempt the address of a table of shape
 # (runs, members), 0 where nothing was drawn yet or where success is certain; `repairs` per attempt. `totals`
-# are the throughputs of links by streams in flight, link after link.
+# are the throughputs of links by streams in flight, link after link. `slopes` are, as `seconds`, how much
+# longer it takes with twice the bytes, 0 where bytes do not matter; `since` has per stage the address of the
+# bytes that the point decides, shape (runs, steps, members), 0 where it does not.
 DRAWS = _record(
     ("runs", "i4"), ("attempts", "i4"), ("detect", "i8"), ("declare", "i8"), ("options", "i8"),
     ("seconds", "i8"), ("succeeds", "i8"), ("repairs", "i8"), ("totals", "i8"),
+    ("slopes", "i8"), ("since", "i8"),
 )  # fmt: skip
 # What comes of a block; shapes (runs, VMs), (runs,), (runs, tiers, …)
 OUTCOME = _record(

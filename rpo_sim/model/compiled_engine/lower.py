@@ -103,7 +103,8 @@ class _Stages:
             row.first_pool, row.pools = len(self.pools), len(stage.pools)
             row.first_token, row.tokens = len(self.tokens), len(stage.tokens)
             row.link = -1 if stage.link is None else stage.link
-            row.first_bytes = len(self.bytes_)
+            row.first_bytes = len(self.bytes_) if stage.bytes_ else -1
+            row.scan = stage.scan_seconds_per_byte
             row.what, row.evidence = 2 + stage.index, stage.evidence
             row.disk = stage.unit == "disk"
             self.pools += stage.pools

@@ -221,6 +221,33 @@ def start_disks(plan: Any, run: Any, vm: int, stage: int) -> None:
 
 
 @part
+def _bytes(plan: Any, run: Any, draws: Any, job: int) -> float:
+    """Bytes that the stage moves: known beforehand, or those written since the point restored."""
+    me = job_at(run, job)
+    since, first = long_at(draws.since, me.stage), stage_at(plan, me.stage).first_bytes
+    if since != 0:
+        vm = job if me.parent < 0 else me.parent
+        step = int_at(run.options, vm * plan.n_steps + job_at(run, vm).tried)
+        row = run.row * plan.n_steps + step
+        return float(real_at(since, row * stage_at(plan, me.stage).members + me.member))
+    return float(real_at(plan.stage_bytes, first + me.kind)) if first >= 0 else 0.0
+
+
+@part
+def _alone(plan: Any, run: Any, draws: Any, job: int, at: int, bytes_: float) -> float:
+    """How long the attempt takes when nothing slows it: as drawn, at its size, and with its scan."""
+    me = job_at(run, job)
+    stage = stage_at(plan, me.stage)
+    here = run.row * stage.members + me.member
+    seconds, slopes = real_at(long_at(draws.seconds, at), here), long_at(draws.slopes, at)
+    if slopes != 0 and seconds < math.inf:
+        whole = real_at(plan.stage_bytes, stage.first_bytes + me.kind)
+        ratio = bytes_ / (whole if whole != 0 else 1.0)
+        seconds = max(seconds + real_at(slopes, here) * (ratio - 1), 0.0)
+    return float(seconds + bytes_ * stage.scan)
+
+
+@part
 def _work(plan: Any, run: Any, draws: Any, job: int) -> None:
     """The next attempt at a stage, with its draws: alone, or on a link."""
     me = job_at(run, job)
@@ -232,7 +259,8 @@ def _work(plan: Any, run: Any, draws: Any, job: int) -> None:
         return
     set_int(run.tries, stage.first_try + me.member, int_at(run.tries, stage.first_try + me.member) + 1)
     here = run.row * stage.members + me.member
-    seconds = real_at(long_at(draws.seconds, at), here)
+    bytes_ = _bytes(plan, run, draws, job)
+    seconds = _alone(plan, run, draws, job, at, bytes_)
     succeeds = long_at(draws.succeeds, at)
     me.ok = 1 if succeeds == 0 else byte_at(succeeds, here)
     if stage.link < 0 or seconds == math.inf:
@@ -241,9 +269,7 @@ def _work(plan: Any, run: Any, draws: Any, job: int) -> None:
         _spend(run, job, min(seconds, stage.timeout), WORKED)
         return
     link = link_at(plan, stage.link)
-    bytes_ = seconds  # where jobs only slow each other
-    if not link.paced:
-        bytes_ = real_at(plan.stage_bytes, stage.first_bytes + me.kind) * stage.link_factor
+    bytes_ = seconds if link.paced else bytes_ * stage.link_factor  # paced: jobs only slow each other
     cap = min(link.per_stream, bytes_ / seconds if seconds > 0 else math.inf)
     me.start, me.state = run.now, WORKED
     if bytes_ > 0:

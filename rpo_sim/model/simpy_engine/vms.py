@@ -21,7 +21,6 @@ class Vms:
         self.safe = [False] * n
         self.ending = [Ending.FAILED] * n
         self.after = After(self)
-        self.after = After(self)
         self.free = [total for _, total in self.plan.target]
 
     def recover(self, vm: int, g: int) -> Process:
@@ -69,7 +68,6 @@ class Vms:
         if any(each < 0 for each in left):
             self.ending[vm] = Ending.NO_CAPACITY
             return False
-        self.after = After(self)
         self.free = left
         return True
 
