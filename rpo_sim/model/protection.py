@@ -390,4 +390,9 @@ class _Histories:
         by = by if own is None else np.minimum(by, own)
         cycle = copy.cycle.runs if copy.cycle is not None else 1
         margin = (cycle + 2) * period(copy)  # the full that a point needs, and a run that found nothing
-        return asked_since(taken.cut_at, taken.available_at, by - margin)
+        taken_at, available_at = taken.cut_at, taken.available_at
+        full = self._attempts_of(c).full
+        if full is not None:  # an incremental hides nothing before it: its full may be old, others failed
+            taken_at = np.where(full[:, :, None], taken_at, np.inf)
+            available_at = np.where(full[:, :, None], available_at, np.inf)
+        return asked_since(taken_at, available_at, by - margin)

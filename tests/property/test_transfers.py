@@ -20,7 +20,7 @@ from rpo_sim.model.overlap import BEGIN
 from rpo_sim.model.plan import Plan
 from rpo_sim.model.protection import Attempts, attempts, recovery_points, strike
 from rpo_sim.model.replication import LinkClock, transferred
-from rpo_sim.scenario.estate import Disk, Group
+from rpo_sim.scenario.estate import Group
 from rpo_sim.scenario.load import load_scenario_text
 
 MIB = 2**20
@@ -220,11 +220,13 @@ def test_a_longer_history_changes_no_point() -> None:
 @settings(max_examples=200)
 @given(seconds=st.floats(0, 200_000))
 def test_one_window_moves_what_many_move(seconds: float) -> None:
-    group = Group(
-        name="db",
-        tier="gold",
-        disks=(Disk(capacity=3 * 1024 * MIB),),
-        change={"5m": 60 * MIB, "1h": 200 * MIB, "24h": 2048 * MIB},
+    group = Group.model_validate(
+        {
+            "name": "db",
+            "tier": "gold",
+            "disks": [{"capacity": "3Gi"}],
+            "change": {"5m": "60Mi", "1h": "200Mi", "24h": "2048Mi"},
+        }
     )
     curve = ChangeCurve.of(group)
     assert curve.within_one(seconds) == pytest.approx(float(curve.within(np.array(seconds))), rel=1e-12)
