@@ -1,7 +1,7 @@
 """Where blocks run by default: processes for an engine in Python, threads for a compiled one.
 
 `concurrent.futures.ProcessPoolExecutor` has one pipe for the results of all its processes: one that is killed
-while it writes leaves half a message behind, and everybody waits for the other half. Here each has its own.
+while it writes can leave half a message behind, for whose rest everybody waits. Here each has its own.
 """
 
 import multiprocessing

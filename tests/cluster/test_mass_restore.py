@@ -11,7 +11,8 @@ from benchmarks.mass_bench import MassBench
 from benchmarks.mass_restore import SIZES, STAGES, collect, compared, load, predict, table, verify
 from tests.cluster.cluster import Cluster
 
-ABSURD = 2.0  # three times too long; the table says how good it is, with other work on these cores in it
+HONEST = 0.4  # other work on the same cores decides what the driver takes
+MISSED = {("snapshot", 1_000_000): 1.0}  # known to be foretold too long, by 46 % and 69 % in two runs
 
 
 def test_a_mass_restore_is_predicted_from_small_bursts(
@@ -31,7 +32,9 @@ def test_a_mass_restore_is_predicted_from_small_bursts(
     with capsys.disabled():
         print(f"\n{table(rows)}")
     assert {(row["operation"], row["size_bytes"]) for row in rows} == {(o, s) for o in STAGES for s in SIZES}
-    assert all(abs(row["makespan"]["error"]) < ABSURD for row in rows)
+    for row in rows:
+        limit = MISSED.get((row["operation"], row["size_bytes"]), HONEST)
+        assert abs(row["makespan"]["error"]) < limit, row
     with pytest.raises(SystemExit, match="a prediction must come first"):
         predict(file, ["B"])
     spent = [sum(row["requests"].values()) for row in document["training"] if row["operation"] == "restore"]
