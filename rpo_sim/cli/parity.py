@@ -97,7 +97,7 @@ def parity(
                 runs=runs,
                 vary=False,
                 engine=engine,
-                executor=where,
+                where=where,
                 checkpoint=kept,
             )
             if interrupted(made):

@@ -13,9 +13,7 @@ import typer
 from rpo_sim.cli.progress import run_progress
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
-    from rpo_sim.analysis.prediction import Prediction
+    from rpo_sim.analysis.prediction import Prediction, Where
     from rpo_sim.distributions.profile import Profile
     from rpo_sim.model.checkpoint import Checkpoint
     from rpo_sim.model.engines import Asked
@@ -68,14 +66,14 @@ def read_profile(path: Path | None) -> "Profile | None":
 
 
 @contextmanager
-def worker_pool(workers: int, runs: int, address: str | None = None) -> "Iterator[Executor | None]":
-    """Where to simulate: on a cluster, or in as many processes as asked for (0: one per processor)."""
+def worker_pool(workers: int, runs: int, address: str | None = None) -> "Iterator[Where]":
+    """Where to simulate: on a cluster, or by as many workers as asked for (0: one per processor)."""
     from rpo_sim.model.block import RUNS_PER_BLOCK
-    from rpo_sim.model.workers import pool
+    from rpo_sim.model.workers import pools
 
     if address is None:
-        with pool(min(workers or os.cpu_count() or 1, runs // RUNS_PER_BLOCK)) as executor:
-            yield executor
+        with pools(min(workers or os.cpu_count() or 1, runs // RUNS_PER_BLOCK)) as where:
+            yield where
         return
     from rpo_sim.model.cluster import cluster
 
@@ -84,7 +82,7 @@ def worker_pool(workers: int, runs: int, address: str | None = None) -> "Iterato
             "the cluster has its own workers; leave out --workers", param_hint="--executor"
         )
     with cluster(address) as executor:
-        yield executor
+        yield lambda _: executor
 
 
 @contextmanager
@@ -112,7 +110,7 @@ def predictions(
     runs: int,
     vary: bool,
     engine: "Asked",
-    executor: "Executor | None",
+    where: "Where",
     checkpoint: "Checkpoint | None" = None,
 ) -> "list[Prediction]":
     """A prediction per platform; after Ctrl-C those that were finished, and the one that was begun."""
@@ -132,7 +130,7 @@ def predictions(
                     vary=vary,
                     engine=engine,
                     say=_say_once,
-                    executor=executor,
+                    where=where,
                     checkpoint=checkpoint,
                     progress=lambda what, done, of: bar(done, of, what),
                 )

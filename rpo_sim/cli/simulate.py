@@ -106,7 +106,7 @@ def simulate(
             runs=runs,
             vary=vary,
             engine=engine,
-            executor=where,
+            where=where,
             checkpoint=kept,
         )
     typer.echo(render_predictions([prediction.base for prediction in made], output), nl=False)

@@ -156,7 +156,7 @@ def _predict(
             runs=runs,
             vary=True,
             engine=engine,
-            executor=where,
+            where=where,
             checkpoint=kept,
         )
 
