@@ -184,7 +184,6 @@ class MassBench:
             requests={what: round(each, 3) for what, each in sorted(used.items()) if _storage(what)},
         )
 
-
     def _settled(self) -> RequestCounts:
         """The counts once nobody has asked for anything of storage for so long that every bucket is full."""
         deadline = time.monotonic() + _LONGEST_SECONDS

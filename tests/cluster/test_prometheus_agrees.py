@@ -21,9 +21,7 @@ CONTROLLER = "snapshot_controller_operation_total_seconds"
 PROVISIONER = "controller_persistentvolumeclaim_provision_duration_seconds"
 SCRAPES_SECONDS = 3.0
 SLACK_SECONDS = 0.05  # how much longer than the client's a controller's duration may seem
-NEAR_SECONDS = (
-    0.15  # wider than the audit log should leave a duration open
-)
+NEAR_SECONDS = 0.15  # wider than the audit log should leave a duration open
 MEASURED = {"sizes": ("64Ki", "8Mi", "24Mi"), "volume_size": "64Mi", "concurrency": (1,), "enough": 5}
 
 
