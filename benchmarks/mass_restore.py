@@ -268,6 +268,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--file", type=Path, default=FILE)
     parser.add_argument("--above", type=float, default=3.0, help="forget: the load from which on")
     parser.add_argument("--mb", type=int, help="forget: only this size")
+    parser.add_argument("--repetitions", type=int, default=REPETITIONS, help="bursts of each cell")
     parser.add_argument("--subset", action="store_true", help="few bursts, and 24 at once only: some minutes")
     chosen = parser.parse_args(arguments)
     if chosen.step == "predict":
@@ -278,14 +279,12 @@ def main(arguments: list[str] | None = None) -> None:
         print(table(compared(load(chosen.file))))
     else:
         bench = MassBench(chosen.backend, chosen.kubeconfig, chosen.data)
-        few = chosen.subset
+        few, times = chosen.subset, chosen.repetitions
         if chosen.step == "collect":
             levels = (2, 6, 12) if few else TRAINING
-            collect(bench, chosen.file, singles=3 if few else SINGLES, levels=levels, repetitions=2)
+            collect(bench, chosen.file, singles=3 if few else SINGLES, levels=levels, repetitions=times)
         else:
-            verify(
-                bench, chosen.file, levels=LARGE[:1] if few else LARGE, repetitions=1 if few else REPETITIONS
-            )
+            verify(bench, chosen.file, levels=LARGE[:1] if few else LARGE, repetitions=1 if few else times)
         bench.close()
 
 
