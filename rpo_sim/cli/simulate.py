@@ -81,7 +81,7 @@ def simulate(
         worker_pool,
     )
     from rpo_sim.report.predictions import render_predictions
-    from rpo_sim.results import check_writable, save_results
+    from rpo_sim.results_file import check_writable, save_results
     from rpo_sim.scenario.load import load_scenario
 
     loaded = load_scenario(scenario)
