@@ -45,7 +45,7 @@ def demo(
         rpo-sim demo --folder /mnt/nfs/demo --max-duration 1m
     """
     from rpo_sim.report.demo import render_demo
-    from rpo_sim.results import save_results
+    from rpo_sim.results_file import save_results
 
     _make(folder)
     _say("1/4  measuring real snapshots and restores on this disk, each read back and verified")

@@ -50,7 +50,7 @@ def simulate(
     """
     from rpo_sim.cli.predicting import chosen_platforms, note_interruption, simulating
     from rpo_sim.report.predictions import render_predictions
-    from rpo_sim.results import check_writable, save_results
+    from rpo_sim.results_file import check_writable, save_results
     from rpo_sim.scenario.load import load_scenario
 
     loaded = load_scenario(scenario)

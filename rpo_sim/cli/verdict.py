@@ -88,7 +88,7 @@ def _refuse_options(context: typer.Context) -> None:
 
 def _saved(path: str, platform: PlatformsOption) -> "list[Prediction]":
     from rpo_sim.analysis.prediction import gather
-    from rpo_sim.results import load_results
+    from rpo_sim.results_file import load_results
 
     results = load_results(Path(path))
     known = {result.platform for result in results}

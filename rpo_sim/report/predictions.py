@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 
+from rpo_sim.across_vms import ONE_VM_LEVELS
 from rpo_sim.intervals import Interval
 from rpo_sim.report.histogram import histogram
 from rpo_sim.report.protection import protection_for_people, protection_rows
@@ -212,15 +213,19 @@ def _afterwards_text(result: ResultSet, runs: TierRuns) -> str:
 
 
 def _group_rows(result: ResultSet) -> list[Row]:
-    """RPA and RTA of a single VM of each group, over runs and VMs."""
+    """RPA and RTA of each group: of its first and last VM of a run, and of any one VM over VMs and runs."""
     rows: list[Row] = []
-    for name, columns in result.group_columns().items():
-        row: dict[str, object] = {"group": name, "vms": columns.stop - columns.start}
-        for figure, table in (("rpa", result.vm_rpa), ("rta", result.vm_rta)):
-            worst, typical = table[:, columns].max(axis=1), table[:, columns].min(axis=1)
-            row |= _spread(f"{figure}_last_p95", result.quantile(worst, 0.95), "_seconds")
-            row |= _spread(f"{figure}_first_p50", result.quantile(typical, 0.5), "_seconds")
-        rows.append(row)
+    across, per_vm = result.across, {"rpa": result.per_vm_rpa, "rta": result.per_vm_rta}
+    for g, (name, vms) in enumerate(result.groups):
+        row: dict[str, object] = {"group": name, "vms": vms}
+        ends = {"rpa": (across.first_rpa, across.last_rpa), "rta": (across.first_rta, across.last_rta)}
+        for figure, (first, last) in ends.items():
+            row |= _spread(f"{figure}_last_p95", result.quantile(last[:, g], 0.95), "_seconds")
+            row |= _spread(f"{figure}_first_p50", result.quantile(first[:, g], 0.5), "_seconds")
+            for level, p in (("p50", 0.5), ("p95", 0.95)):
+                any_vm = result.any_vm(per_vm[figure], name, p)
+                row |= _spread(f"{figure}_any_vm_{level}", any_vm, "_seconds")
+        rows.append({**row, "any_vm_relative_error": result.per_vm_rta.relative_error})
     return rows
 
 
@@ -252,10 +257,11 @@ def _page(result: ResultSet, output: Output) -> str:
 
 def _one_vm(result: ResultSet, line: str) -> str:
     """How a single VM fares among all, where they do not end together."""
-    if np.ptp(np.where(np.isfinite(result.vm_rta), result.vm_rta, 0.0), axis=1).max() == 0:
+    across = result.across
+    if (across.first_rta.min(axis=1) == across.last_rta.max(axis=1)).all():
         return ""
-    p50, p95 = (duration_text(result.one_vm_rta(p)) for p in (0.5, 0.95))
-    n = result.vm_rta.shape[1]
+    p50, p95 = (duration_text(result.one_vm_rta(p)) for p in ONE_VM_LEVELS)
+    n = sum(vms for _, vms in result.groups)
     return f"RTA of one VM among {n}: half of them within {p50}, 95% of them within {p95}{line}"
 
 

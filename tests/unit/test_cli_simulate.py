@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from rpo_sim.results import load_results
+from rpo_sim.results_file import load_results
 from rpo_sim.units import format_duration
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
