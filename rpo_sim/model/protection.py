@@ -20,6 +20,7 @@ import numpy as np
 from rpo_sim.distributions.base import FloatArray
 from rpo_sim.errors import ModelError
 from rpo_sim.model.block import BlockDraws, BoolArray, mean_seconds
+from rpo_sim.model.chains import chain_bytes
 from rpo_sim.model.levels import asked_since, chained, cut_together, inherited
 from rpo_sim.model.overlap import BEGIN, STARTS
 from rpo_sim.model.plan import CopyPlan, Plan
@@ -72,12 +73,14 @@ class Attempts:
 class Points:
     """Recovery points of one copy; shape (dues, runs, VMs), float seconds; inf where there is none.
 
-    ``root_at`` is the cut of the full that a point needs; None where each stands alone.
+    ``root_at`` is the cut of the full that a point needs, ``chain_bytes`` what must be read to reach it; None
+    where each stands alone, and where no stage asks.
     """
 
     cut_at: FloatArray
     available_at: FloatArray
     root_at: FloatArray | None = None
+    chain_bytes: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,11 +262,25 @@ def newest_usable(copy: CopyPlan, points: Points, incident: Incident) -> FloatAr
     Usable: available by the failure, cut before the onset of a corruption, not expired, and the copy
     survives the failure.
     """
+    newest: FloatArray = _usable_cuts(copy, points, incident).max(axis=0, initial=-np.inf)
+    return newest
+
+
+def newest_chain(copy: CopyPlan, points: Points, incident: Incident) -> FloatArray:
+    """What must be read to reach the newest usable point, bytes, shape (runs, VMs); 0 where none is."""
+    assert points.chain_bytes is not None, "asked where a stage asks"
+    cuts = _usable_cuts(copy, points, incident)
+    which = cuts.argmax(axis=0)[None]
+    found = np.take_along_axis(points.chain_bytes, which, axis=0)[0]
+    return np.where(np.isfinite(cuts.max(axis=0)), found, 0.0)
+
+
+def _usable_cuts(copy: CopyPlan, points: Points, incident: Incident) -> FloatArray:
+    """Cuts of the points that can be restored, -inf for the others, shape (dues, runs, VMs)."""
     usable = held(copy, points, incident)
     if incident.corrupt:
         usable = usable & (points.cut_at < incident.onset_at[:, None])
-    newest: FloatArray = np.where(usable, points.cut_at, -np.inf).max(axis=0, initial=-np.inf)
-    return newest
+    return np.where(usable, points.cut_at, -np.inf)
 
 
 def held(copy: CopyPlan, points: Points, incident: Incident) -> BoolArray:
@@ -340,12 +357,14 @@ class _Histories:
             cut_at, available_at = inherited(
                 cut_at, available_at, (source.cut_at, source.available_at), kept_seconds=kept, since=since
             )
-        root_at = None
+        root_at = read = None
         if runs.full is not None:
+            if self.plan.asks_chain:
+                read = chain_bytes(copy, self.plan.groups, cut_at, runs.full)
             cut_at, available_at, root_at = chained((cut_at, available_at), runs.full)
         if copy.together:
             cut_at, available_at = cut_together((cut_at, available_at), self.plan.groups)
-        return Points(cut_at=cut_at, available_at=available_at, root_at=root_at)
+        return Points(cut_at=cut_at, available_at=available_at, root_at=root_at, chain_bytes=read)
 
     def _run(self, c: int) -> Points:
         """When each run of a copy took what it copies, and was usable."""

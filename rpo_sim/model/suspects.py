@@ -7,16 +7,19 @@ from rpo_sim.model.plan import CopyPlan
 from rpo_sim.model.protection import Incident, Points, held
 
 
-def suspects(copy: CopyPlan, points: Points, incident: Incident) -> FloatArray:
-    """Cuts of the tainted points of a copy, newest first; shape (most of any VM, runs, VMs), then -inf.
+def suspects(copy: CopyPlan, points: Points, incident: Incident) -> tuple[FloatArray, FloatArray]:
+    """Cuts of the tainted points of a copy, newest first, then -inf; and what must be read to reach each.
 
-    All of them are newer than the newest clean one, so whoever goes back from the newest meets them first.
+    Both have shape (most of any VM, runs, VMs). All are newer than the newest clean point, so whoever goes
+    back from the newest meets them first. The bytes are 0 where no stage asks.
     """
     tainted = held(copy, points, incident)
     if incident.corrupt:
         tainted = tainted & (points.cut_at >= incident.onset_at[:, None])
     else:
         tainted = np.zeros_like(tainted)
-    cuts = -np.sort(-np.where(tainted, points.cut_at, -np.inf), axis=0)
     most = int(tainted.sum(axis=0).max(initial=0))
-    return np.asarray(cuts[:most])
+    cuts = np.where(tainted, points.cut_at, -np.inf)
+    order = np.argsort(-cuts, axis=0, kind="stable")[:most]
+    read = np.zeros_like(cuts) if points.chain_bytes is None else points.chain_bytes
+    return np.take_along_axis(cuts, order, axis=0), np.take_along_axis(read, order, axis=0)
