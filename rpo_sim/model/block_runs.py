@@ -12,7 +12,9 @@ from rpo_sim.model.draws import Draws
 from rpo_sim.model.engines import Engine
 from rpo_sim.model.figures import also, copy_rpa, critical
 from rpo_sim.model.plan import Plan
-from rpo_sim.model.protection import Incident, Points, recovery_points, strike
+from rpo_sim.model.protection.histories import recovery_points
+from rpo_sim.model.protection.incident import Incident, strike
+from rpo_sim.model.protection.records import Points
 from rpo_sim.model.run import Recoveries, Recovery, run_inputs
 
 

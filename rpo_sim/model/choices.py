@@ -7,8 +7,10 @@ import numpy.typing as npt
 
 from rpo_sim.distributions.base import FloatArray
 from rpo_sim.model.plan import CopyPlan, Plan
-from rpo_sim.model.protection import Incident, Points, newest_chain
-from rpo_sim.model.suspects import suspects
+from rpo_sim.model.protection.incident import Incident
+from rpo_sim.model.protection.points import newest_chain
+from rpo_sim.model.protection.records import Points
+from rpo_sim.model.protection.suspects import suspects
 from rpo_sim.model.time_of_day import DAY_SECONDS
 
 IntArray = npt.NDArray[np.int32]

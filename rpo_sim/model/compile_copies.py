@@ -12,7 +12,7 @@ from rpo_sim.model.block import mean_seconds
 from rpo_sim.model.change import ChangeCurve, unique_bytes
 from rpo_sim.model.plan import CopyPlan, CyclePlan, Input, TransferPlan
 from rpo_sim.model.pools import PoolNames
-from rpo_sim.model.replication import settled_seconds
+from rpo_sim.model.protection.transfers import settled_seconds
 from rpo_sim.scenario.copies import CopyFields, Retention
 from rpo_sim.scenario.estate import Group
 from rpo_sim.scenario.inputs import Duration, Lag, Shape

@@ -4,7 +4,9 @@ import numpy as np
 
 from rpo_sim.distributions.base import FloatArray
 from rpo_sim.model.plan import CopyPlan
-from rpo_sim.model.protection import Incident, Points, held
+from rpo_sim.model.protection.incident import Incident
+from rpo_sim.model.protection.points import held
+from rpo_sim.model.protection.records import Points
 
 
 def suspects(copy: CopyPlan, points: Points, incident: Incident) -> tuple[FloatArray, FloatArray]:
