@@ -163,11 +163,15 @@ class LinkPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketPlan:
-    """A token bucket: ``rate`` tokens per second, at most ``burst``; full at the start."""
+    """A token bucket: ``rate`` tokens per second, at most ``burst``; full at the start.
+
+    Waits for its tokens are booked under ``evidence``: of rate, burst and what an operation costs together.
+    """
 
     name: str
     rate: float
     burst: float
+    evidence: Evidence = Evidence.ASSUMED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

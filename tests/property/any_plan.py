@@ -224,4 +224,5 @@ def any_plan(draw: st.DrawFn) -> Plan:
         else link
         for link in plan.links
     )
-    return replace(plan, links=tuple(links))
+    buckets = (replace(each, evidence=draw(st.sampled_from(Evidence))) for each in plan.buckets)
+    return replace(plan, links=tuple(links), buckets=tuple(buckets))

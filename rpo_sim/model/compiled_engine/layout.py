@@ -19,7 +19,7 @@ PLAN = _record(
     ("n_jobs", "i4"), ("n_disks", "i4"), ("n_tries", "i4"), ("n_steps", "i4"), ("n_pools", "i4"),
     ("n_links", "i4"), ("n_buckets", "i4"), ("n_stages", "i4"), ("n_activities", "i4"),
     ("job_pool", "i4"), ("repair_pool", "i4"), ("repair", "i4"), ("repair_what", "i4"),
-    ("repair_evidence", "i4"), ("token_what", "i4"), ("token_evidence", "i4"), ("detect_evidence", "i4"),
+    ("repair_evidence", "i4"), ("token_what", "i4"), ("detect_evidence", "i4"),
     ("declare_evidence", "i4"), ("n_quorums", "i4"), ("n_resources", "i4"), ("n_figures", "i4"),
     ("stages", "i8"), ("stage_pools", "i8"), ("stage_tokens", "i8"), ("stage_bytes", "i8"), ("groups", "i8"),
     ("group_order", "i8"), ("wave_groups", "i8"), ("group_quorums", "i8"), ("quorum_least", "i8"),
@@ -44,7 +44,7 @@ PROGRAM = _record(("first", "i4"), ("count", "i4"), ("release_after", "i4"), ("s
 LINK = _record(
     ("bandwidth", "f8"), ("per_stream", "f8"), ("first_total", "i4"), ("totals", "i4"), ("paced", "i4")
 )
-BUCKET = _record(("rate", "f8"), ("burst", "f8"))
+BUCKET = _record(("rate", "f8"), ("burst", "f8"), ("evidence", "i4"))
 
 # The roles of jobs; each of the first five has a list of stages that it does once for many VMs
 LEAD, WAVE, GROUPS, APPLICATION, LAST, VM, DISK = range(7)

@@ -60,8 +60,8 @@ class Work:
         for bucket, tokens in stage.tokens:
             seconds = self.tokens[bucket].wait_seconds(self.env.now, tokens)
             if seconds > 0:
-                name = f"tokens of {self.plan.buckets[bucket].name}"
-                yield from self.spend(job, name, Evidence.ASSUMED, seconds)
+                asked = self.plan.buckets[bucket]
+                yield from self.spend(job, f"tokens of {asked.name}", asked.evidence, seconds)
         number = self.tries[stage.index, member]
         self.tries[stage.index, member] += 1
         durations, successes = self._row(stage, number)
