@@ -127,13 +127,6 @@ class Histograms:
         codes[np.array(ranks) > self.runs] = INFINITE
         return values_of(codes)
 
-    def pooled(self, columns: slice) -> "Histograms":
-        """One histogram of those VMs together."""
-        counts = self._counts[columns]
-        total = self.runs * len(counts)
-        summed = counts.sum(axis=0, dtype=np.uint64, keepdims=True).astype(_counter(total))
-        return self._of(summed, self._first, total)
-
     def to_plain(self) -> dict[str, Any]:
         """For JSON: what the counters are, and the counters themselves as base64 of little-endian bytes."""
         found = self.trimmed()
