@@ -21,7 +21,7 @@ from rpo_sim.probe import CheckReport
 from rpo_sim.probe_contract import Recorder
 from rpo_sim.records import Observation
 from tests.cluster.cluster import Cluster
-from tests.cluster.lab.api import CORE, Json, wait_for
+from tests.cluster.lab.api import CORE, PATIENCE_SECONDS, Json, wait_for
 
 ALLOW = {"metadata": {"annotations": {"rpo-sim.io/allow": "measure"}}}
 KINDS = ("persistentvolumeclaims", "volumesnapshots", "pods")
@@ -77,7 +77,7 @@ class Running:
         except BaseException as error:  # noqa: BLE001 - it is looked at in the test's thread
             self.error = error
 
-    def wait_for(self, what: str, found: Callable[[], Any], seconds: float = 60.0) -> None:
+    def wait_for(self, what: str, found: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> None:
         """Until the test sees what it waits for; the probe's own error comes first."""
 
         def look() -> bool:
@@ -92,12 +92,12 @@ class Running:
         stage = {"snapshot": "ready", "restore": "bound"}[operation]
         return [one for one in self.seen if one.operation == operation and one.stage == stage]
 
-    def stop(self, seconds: float = 120.0) -> list[Observation]:
+    def stop(self, seconds: float = 2 * PATIENCE_SECONDS) -> list[Observation]:
         """Ask for an end, wait for it, raise what went wrong; all that was seen."""
         self._stop.set()
         return self.join(seconds)
 
-    def join(self, seconds: float = 120.0) -> list[Observation]:
+    def join(self, seconds: float = 2 * PATIENCE_SECONDS) -> list[Observation]:
         """Wait for the end; all that was seen."""
         assert self._thread is not None
         self._thread.join(seconds)
