@@ -18,7 +18,7 @@ CountArray = npt.NDArray[Any]
 
 RELATIVE_ERROR = 1 / 256  # half a bin
 FINEST_SECONDS = 2.0**-10  # shorter ones count as zero
-INFINITE = 32767  # the code of inf, and of what exceeds 2^245 seconds
+INFINITE = 32767  # the code of inf, and of what exceeds 10^74 seconds
 _DROPPED_BITS = 52 - 7
 _ZERO = ((1023 - 10) << 7) - 1  # what the shortest duration that counts has, less one
 _SLACK = 64  # bins on either side, so that a window that grows is not copied for each
