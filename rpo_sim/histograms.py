@@ -18,7 +18,7 @@ CountArray = npt.NDArray[Any]
 
 RELATIVE_ERROR = 1 / 256  # half a bin
 FINEST_SECONDS = 2.0**-10  # shorter ones count as zero
-INFINITE = 32767  # the code of inf, and of what exceeds 2^245 seconds
+INFINITE = 32767  # the code of inf, and of what exceeds 10^74 seconds
 _DROPPED_BITS = 52 - 7
 _ZERO = ((1023 - 10) << 7) - 1  # what the shortest duration that counts has, less one
 _SLACK = 64  # bins on either side, so that a window that grows is not copied for each
@@ -126,13 +126,6 @@ class Histograms:
         codes[columns == 0], codes[columns == self._counts.shape[1] - 1] = -INFINITE, INFINITE
         codes[np.array(ranks) > self.runs] = INFINITE
         return values_of(codes)
-
-    def pooled(self, columns: slice) -> "Histograms":
-        """One histogram of those VMs together."""
-        counts = self._counts[columns]
-        total = self.runs * len(counts)
-        summed = counts.sum(axis=0, dtype=np.uint64, keepdims=True).astype(_counter(total))
-        return self._of(summed, self._first, total)
 
     def to_plain(self) -> dict[str, Any]:
         """For JSON: what the counters are, and the counters themselves as base64 of little-endian bytes."""

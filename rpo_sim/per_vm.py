@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from rpo_sim.histograms import FloatArray, Histograms
-from rpo_sim.intervals import CONFIDENCE, Interval
+from rpo_sim.intervals import CONFIDENCE
 
 EXACT_CELLS = 2_000_000  # runs x VMs up to which every value is kept: 16 MB for a figure
 
@@ -41,10 +41,6 @@ class EveryRun:
         found[np.array(ranks) > self.runs] = np.inf
         return found
 
-    def pooled(self, columns: slice) -> "EveryRun":
-        """Those VMs as if they were one."""
-        return EveryRun(self.values[:, columns].reshape(-1, 1))
-
 
 PerVm = EveryRun | Histograms
 
@@ -70,9 +66,3 @@ def quantiles(figure: PerVm, p: float, blocks: int) -> tuple[FloatArray, FloatAr
     most = math.ceil(high * n / blocks) if high <= blocks else n + 1
     value, lower, upper = figure.at_ranks([rank, least, max(rank, most)])
     return value, lower, upper
-
-
-def quantile_of_any(figure: PerVm, columns: slice, p: float, blocks: int) -> Interval:
-    """The ``p``-quantile of any one of some VMs, over VMs and runs, with its interval (see `quantiles`)."""
-    value, low, high = (float(found[0]) for found in quantiles(figure.pooled(columns), p, blocks))
-    return Interval(value=value, low=low, high=high, n=figure.runs)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from rpo_sim.across_vms import ONE_VM_LEVELS, AcrossVms, columns_of
 from rpo_sim.errors import NoDataError
 from rpo_sim.intervals import Interval, quantile, share
-from rpo_sim.per_vm import EveryRun, PerVm, quantile_of_any, quantiles
+from rpo_sim.per_vm import EveryRun, PerVm, quantiles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -201,10 +201,6 @@ class ResultSet:
         ``p`` is one of `rpo_sim.across_vms.ONE_VM_LEVELS`.
         """
         return self.quantile(self.across.one_vm_rta[:, ONE_VM_LEVELS.index(p)], 0.5)
-
-    def any_vm(self, figure: PerVm, group: str, p: float) -> Interval:
-        """The ``p``-quantile of `per_vm_rpa` or `per_vm_rta` of any one VM of a group, over VMs and runs."""
-        return quantile_of_any(figure, self.group_columns()[group], p, self.blocks)
 
     def share(self, hits: npt.NDArray[np.bool_]) -> Interval:
         """The share of incidents in which something holds, with its interval."""

@@ -49,7 +49,8 @@ class KeptBlock:
         """With codes in the place of seconds."""
         if not self.exact:
             return self
-        return replace(self, **{name: codes_of(getattr(self, name)) for name in PER_VM})
+        rpa, rta = (codes_of(np.asarray(values, np.float64)) for values in (self.vm_rpa, self.vm_rta))
+        return replace(self, vm_rpa=rpa, vm_rta=rta)
 
     def arrays(self) -> dict[str, Any]:
         """By name."""
