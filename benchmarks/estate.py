@@ -49,12 +49,16 @@ platforms:
             duration: {{assumed: {{rate: {{p50: 100MB/s, p5: 50MB/s}}}}}}}}
         - {{stage: boot, duration: {{assumed: {{lognormal: {{p50: 90s, p95: 4m}}}}}}}}
 """
+_FURTHER = """
+        - {{stage: verify, name: check-{number},
+            duration: {{assumed: {{lognormal: {{p50: 1m, p95: 2m}}}}}}}}"""
 
 
-def plan_of(vms: int) -> Plan:
-    """The plan of an estate of so many VMs."""
+def plan_of(vms: int, stages: int = 3) -> Plan:
+    """The plan of an estate of so many VMs, each with so many stages: three, and checks after these."""
     first, second = vms // 10, vms * 3 // 10
     text = _SCENARIO.format(first=first, second=second, third=vms - first - second)
+    text += "".join(_FURTHER.format(number=number) for number in range(stages - 3))
     return compile_plan(load_scenario_text(text).scenario, "benchmark")
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from rpo_sim.distributions import Empirical
 from rpo_sim.errors import ModelError
-from rpo_sim.model import experiment
+from rpo_sim.model import kept
 from rpo_sim.model.block_runs import BlockResult, run_block
 from rpo_sim.model.checkpoint import digest, open_checkpoint
 from rpo_sim.model.compile import compile_plan
@@ -55,7 +55,7 @@ def test_what_is_kept_is_not_computed_again(
         computed.append(block)
         return run_block(plan, seed, block, engine)
 
-    monkeypatch.setattr(experiment, "run_block", counted)
+    monkeypatch.setattr(kept, "run_block", counted)
     whole = bytes_of(simulate(plan, runs=200))
     computed.clear()
     assert simulate_kept(plan, tmp_path / "kept", 75).runs == 75
