@@ -41,7 +41,7 @@ from rpo_sim.scenario.schema import Bind
 
 FILE = Path(__file__).parent / "mass_restore.json"
 SIZES, TRAINING, LARGE = (1_000_000, 20_000_000), (2, 4, 8, 12), (24, 48)
-SINGLES, REPETITIONS, RUNS = 5, 2, 100
+SINGLES, REPETITIONS, RUNS = 5, 2, 400
 STAGES = {"snapshot": "ready", "restore": "bound"}
 FIGURES = ("p50", "p95", "makespan")
 AIM = 0.1

@@ -17,6 +17,7 @@ from rpo_sim.distributions.base import FloatArray
 from rpo_sim.distributions.mechanism_burst import Chain, Pass, burst
 from rpo_sim.distributions.sized import SizeScaled
 
+_NORMAL_975 = 1.959964  # the normal quantile whose two sides enclose 95 %
 DRIVER, LATENCY = "driver", "latency"
 Source = Literal["published default", "given"]
 
@@ -68,6 +69,11 @@ class Estimate:
     value: float
     low: float
     high: float
+
+    @property
+    def log_deviation(self) -> float:
+        """Standard deviation of its logarithm, of a lognormal with this interval."""
+        return math.log(self.high / self.low) / (2 * _NORMAL_975) if self.low > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,9 +60,11 @@ class BucketPlan:
     """A token bucket: ``rate`` tokens per second, at most ``burst``; full at the start.
 
     Waits for its tokens are booked under ``evidence``: of rate, burst and what an operation costs together.
+    ``tokens_sigma`` is the standard deviation of the logarithm of that cost, 0 where it is stated.
     """
 
     name: str
     rate: float
     burst: float
     evidence: Evidence = Evidence.ASSUMED
+    tokens_sigma: float = 0.0
