@@ -71,9 +71,10 @@ class Estimate:
     high: float
 
     @property
-    def log_deviation(self) -> float:
-        """Standard deviation of its logarithm, of a lognormal with this interval."""
-        return math.log(self.high / self.low) / (2 * _NORMAL_975) if self.low > 0 else 0.0
+    def log_deviations(self) -> tuple[float, float]:
+        """Standard deviations of its logarithm below and above the value, of two half normals."""
+        below, above = math.log(self.value / self.low), math.log(self.high / self.value)
+        return below / _NORMAL_975, above / _NORMAL_975
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

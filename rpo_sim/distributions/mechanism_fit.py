@@ -26,7 +26,7 @@ from rpo_sim.distributions.mechanism_chain import (
     costs_too_much,
     fit_chain,
 )
-from rpo_sim.distributions.mechanism_levels import all_seen, low_load_tokens, tokens_by_level
+from rpo_sim.distributions.mechanism_levels import all_seen, costs_rise, low_load_tokens, tokens_by_level
 from rpo_sim.distributions.mechanism_sweeps import Burst, Sweeps, read_sweeps
 from rpo_sim.distributions.mechanism_words import warnings_of
 from rpo_sim.records import Observation
@@ -72,7 +72,9 @@ def fit_mechanism(
     fits = [_best_servers(chain, targets) for chain in _chains(known)]
     candidates = [_candidate(fit, sweeps, targets) for fit in fits]
     shown = [
-        i for i, fit in enumerate(fits) if all_seen(fit, targets) and not costs_too_much(fit)
+        i
+        for i, fit in enumerate(fits)
+        if all_seen(fit, targets) and not costs_too_much(fit) and not costs_rise(fit, targets)
     ]  # others explain nothing
     chosen = min(shown, key=lambda i: _loss(candidates[i]))
     candidates[chosen] = replace(candidates[chosen], chosen=True)

@@ -14,7 +14,8 @@ from rpo_sim.model.plan import Plan
 from rpo_sim.model.tokens import with_drawn_tokens
 from rpo_sim.scenario.load import load_scenario_text
 
-N, TOKENS, RATE, BURST, SIGMA = 12, 6, 5.0, 10.0, 0.2
+N, TOKENS, RATE, BURST = 12, 6, 5.0, 10.0
+BELOW, ABOVE = 0.3, 0.1
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,9 @@ def plan() -> Plan:
     text = text.replace("tokens: measured", f"tokens: {{api: {TOKENS}}}").partition("\nbind:")[0]
     text += f"\nshared:\n  buckets:\n    api: {{rate: {RATE:g}/s, burst: {BURST:g}}}\n"
     stated = compile_plan(load_scenario_text(text).scenario, "kubernetes")
-    return replace(stated, buckets=tuple(replace(each, tokens_sigma=SIGMA) for each in stated.buckets))
+    return replace(
+        stated, buckets=tuple(replace(each, tokens_spread=(BELOW, ABOVE)) for each in stated.buckets)
+    )
 
 
 def factor(plan: Plan, block: int, seed: int = 1) -> float:
@@ -34,12 +37,14 @@ def factor(plan: Plan, block: int, seed: int = 1) -> float:
 
 def test_the_draws_have_the_deviation_of_the_estimate(plan: Plan) -> None:
     logs = np.log([factor(plan, block) for block in range(4000)])
-    assert abs(np.mean(logs)) < 4 * SIGMA / np.sqrt(4000)
-    assert np.std(logs) == pytest.approx(SIGMA, rel=4 / np.sqrt(2 * 4000))
+    below, above = logs[logs < 0], logs[logs > 0]
+    assert abs(len(below) - 2000) < 4 * np.sqrt(1000), "half of them are less than the estimate"
+    for side, deviation in ((below, BELOW), (above, ABOVE)):
+        assert np.sqrt(np.mean(side**2)) == pytest.approx(deviation, rel=4 / np.sqrt(2 * len(side)))
 
 
 def test_what_is_stated_is_not_drawn(plan: Plan) -> None:
-    certain = replace(plan, buckets=tuple(replace(each, tokens_sigma=0.0) for each in plan.buckets))
+    certain = replace(plan, buckets=tuple(replace(each, tokens_spread=(0.0, 0.0)) for each in plan.buckets))
     assert with_drawn_tokens(certain, Draws(1), 3) is certain
 
 

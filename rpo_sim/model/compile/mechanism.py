@@ -83,7 +83,7 @@ class MeasuredChains:
             rate=limit.rate,
             burst=limit.burst,
             evidence=weakest,
-            tokens_sigma=limit.tokens.log_deviation,
+            tokens_spread=limit.tokens.log_deviations,
         )
         return self._stated + list(self._buckets).index(name)
 

@@ -60,11 +60,12 @@ class BucketPlan:
     """A token bucket: ``rate`` tokens per second, at most ``burst``; full at the start.
 
     Waits for its tokens are booked under ``evidence``: of rate, burst and what an operation costs together.
-    ``tokens_sigma`` is the standard deviation of the logarithm of that cost, 0 where it is stated.
+    ``tokens_spread`` are standard deviations of the logarithm of that cost, below and above it; 0 where it is
+    stated.
     """
 
     name: str
     rate: float
     burst: float
     evidence: Evidence = Evidence.ASSUMED
-    tokens_sigma: float = 0.0
+    tokens_spread: tuple[float, float] = (0.0, 0.0)
