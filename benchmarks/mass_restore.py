@@ -41,7 +41,7 @@ from rpo_sim.scenario.schema import Bind
 
 FILE = Path(__file__).parent / "mass_restore.json"
 SIZES, TRAINING, LARGE = (1_000_000, 20_000_000), (2, 4, 8, 12), (24, 48)
-SINGLES, REPETITIONS, RUNS = 5, 2, 400
+SINGLES, REPETITIONS, RUNS = 5, 2, 2000
 STAGES = {"snapshot": "ready", "restore": "bound"}
 FIGURES = ("p50", "p95", "makespan")
 AIM = 0.1
@@ -219,7 +219,7 @@ def _predicted(profile: Profile, backend: str, operation: str, size: int, n: int
     loaded = load_scenario_text(burst_text(n, f"{size // 10**6}MB", operation, stage), "burst.yaml")
     bind = Bind(operation=operation, stage=stage, backend=backend, extrapolate="linear")
     plan = compile_plan(loaded.scenario, "kubernetes", profile, {"burst.operation": bind})
-    result = simulate(plan, runs=RUNS)
+    result = simulate(plan, runs=RUNS, engine="compiled")
     values = (result.one_vm_rta(0.5), result.one_vm_rta(0.95), result.quantile(result.incident_rta, 0.5))
     return {name: value.value for name, value in zip(FIGURES, values, strict=True)}
 
