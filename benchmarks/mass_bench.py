@@ -1,7 +1,7 @@
 """Snapshots and restores in bursts on a lab, timed by the client's monotonic clock.
 
 Nothing is removed between bursts: deletions cost tokens too, and the lab is thrown away in the end. Before
-each burst the buckets are given time to fill.
+each burst the controllers finish what they still do about the last, and the buckets are given time to fill.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rpo_probes._kubernetes import Api, Change, Conflict, Follower, Object, Resource, Target, Watch, connect
-from rpo_probes._requests import server_counts
+from rpo_probes._requests import RequestCounts, server_counts
 from rpo_probes._snapshot.resources import CLAIMS, NAMESPACES, SNAPSHOT_GROUP, SNAPSHOTS, VOLUMES
 
 from rpo_sim.errors import ProbeError
@@ -156,8 +156,8 @@ class MassBench:
         size_bytes: int,
         repetition: int,
     ) -> Measured:
-        time.sleep(self._settle)
-        before, at, load = server_counts(self.api), time.time(), os.getloadavg()[0]
+        before = self._settled()
+        at, load = time.time(), os.getloadavg()[0]
         barrier, sent = threading.Barrier(len(names)), dict[str, float]()
 
         def create(name: str, body: Object) -> None:
@@ -183,6 +183,18 @@ class MassBench:
             seconds=[round(self._done[kind.plural, name] - sent[name], 6) for name in ordered],
             requests={what: round(each, 3) for what, each in sorted(used.items()) if _storage(what)},
         )
+
+    def _settled(self) -> RequestCounts:
+        """The counts once nobody has asked for anything of storage for so long that every bucket is full."""
+        deadline = time.monotonic() + _LONGEST_SECONDS
+        before = server_counts(self.api)
+        while time.monotonic() < deadline:
+            time.sleep(self._settle)
+            now = server_counts(self.api)
+            if not any(map(_storage, now.since(before).counts)):
+                return now
+            before = now
+        raise TimeoutError(f"the controllers do not come to rest within {_LONGEST_SECONDS:.0f} s")
 
 
 def _storage(what: str) -> bool:

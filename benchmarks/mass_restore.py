@@ -1,7 +1,7 @@
 """Prediction against reality: a mass restore predicted from singles and small sweeps, then done.
 
     python -m benchmarks.mass_restore collect --backend A --kubeconfig FILE --data FOLDER
-    python -m benchmarks.mass_restore predict
+    python -m benchmarks.mass_restore predict --backend A
     python -m benchmarks.mass_restore verify  --backend A --kubeconfig FILE --data FOLDER
     python -m benchmarks.mass_restore report
     python -m benchmarks.mass_restore forget  --backend A --above 3
@@ -271,7 +271,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--subset", action="store_true", help="few bursts, and 24 at once only: some minutes")
     chosen = parser.parse_args(arguments)
     if chosen.step == "predict":
-        predict(chosen.file, ("A", "B"))
+        predict(chosen.file, [chosen.backend])
     elif chosen.step == "forget":
         forget(chosen.file, chosen.backend, chosen.above, chosen.mb)
     elif chosen.step == "report":

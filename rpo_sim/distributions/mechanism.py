@@ -98,6 +98,11 @@ class Limit:
     tail: Estimate
     tokens_at: tuple[tuple[int, float], ...] = ()
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether rate and burst were looked up, and its tokens counted or seen in a sweep."""
+        return self.source == "given" and (self.counted or bool(self.tokens_at))
+
     def tokens_for(self, concurrency: int) -> float:
         """Tokens that each of so many operations at once costs."""
         if not self.tokens_at:

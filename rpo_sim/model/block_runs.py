@@ -7,14 +7,15 @@ import numpy as np
 from rpo_sim.distributions.base import FloatArray
 from rpo_sim.model import simpy_engine
 from rpo_sim.model.block import RUNS_PER_BLOCK, BlockDraws
-from rpo_sim.model.choices import Choices, choices
+from rpo_sim.model.choices import Choices, Seen, choices, seen
 from rpo_sim.model.draws import Draws
 from rpo_sim.model.engines import Engine
 from rpo_sim.model.figures import also, copy_rpa, critical
 from rpo_sim.model.plan import Plan
-from rpo_sim.model.protection import Incident, Points, recovery_points, strike
+from rpo_sim.model.protection.histories import recovery_points
+from rpo_sim.model.protection.incident import Incident, strike
+from rpo_sim.model.protection.records import Points
 from rpo_sim.model.run import Recoveries, Recovery, run_inputs
-from rpo_sim.model.suspects import suspects
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,13 +67,14 @@ def replay(plan: Plan, seed: int, run: int) -> Recovery:
 
 def points_of(plan: Plan, draws: BlockDraws, incident: Incident) -> tuple[FloatArray, Choices]:
     """The newest usable cut of each copy, shape (copies, runs, VMs), and what the VMs choose from."""
-    bad: dict[int, FloatArray] = {}
+    found: dict[int, Seen] = {}
 
     def look(copy: int, points: Points) -> None:
-        bad[copy] = suspects(plan.copies[copy], points, incident)
+        found[copy] = seen(plan.copies[copy], points, incident)
 
-    newest = recovery_points(plan, draws, incident, simpy_engine.protect, look if plan.tried else None)
-    return newest, choices(plan, incident, newest, bad)
+    asks = plan.tried or plan.asks_chain
+    newest = recovery_points(plan, draws, incident, simpy_engine.protect, look if asks else None)
+    return newest, choices(plan, incident, newest, found)
 
 
 def recoveries(plan: Plan, draws: BlockDraws, given: Choices, engine: Engine) -> Recoveries:

@@ -12,9 +12,9 @@ from rpo_sim.model.engines import Engine
 from rpo_sim.model.figures import activity_names, also_names
 from rpo_sim.model.kept import Gathered, KeptBlock, groups_of, kept_block
 from rpo_sim.model.plan import Chance, Input, Plan
+from rpo_sim.model.protection.worst_case import worst_cases
 from rpo_sim.model.scatter import in_order
 from rpo_sim.model.undisturbed import undisturbed
-from rpo_sim.model.worst_case import worst_cases
 from rpo_sim.per_vm import EXACT_CELLS
 from rpo_sim.results import InputNote, ResultSet, TierRuns
 

@@ -163,11 +163,15 @@ class LinkPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketPlan:
-    """A token bucket: ``rate`` tokens per second, at most ``burst``; full at the start."""
+    """A token bucket: ``rate`` tokens per second, at most ``burst``; full at the start.
+
+    Waits for its tokens are booked under ``evidence``: of rate, burst and what an operation costs together.
+    """
 
     name: str
     rate: float
     burst: float
+    evidence: Evidence = Evidence.ASSUMED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,10 +204,16 @@ class TransferPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CyclePlan:
-    """A full every so many ``runs``, incrementals between; ``duration`` of a full, None if a link says."""
+    """A full every so many ``runs``, incrementals between; ``duration`` of a full, None if a link says.
+
+    ``full_bytes`` and ``moved`` have, per group, the bytes of a full and those of an incremental, or how
+    these follow from the time since the last cut; empty where they are not known.
+    """
 
     runs: int
     duration: Input | None
+    full_bytes: tuple[float, ...] = ()
+    moved: tuple[ChangeCurve | float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,9 +269,10 @@ class StagePlan:
     of its duration; ``link_factor`` scales the bytes when the transfer itself is an assumption under trial.
     ``scan_seconds_per_byte`` is added for each of its bytes: it reads them, and tells whether they are clean.
     ``kind`` is what the scenario calls such a stage, such as "boot". ``since_point`` says which bytes a run
-    decides: "changed" or "written" between the point that is restored and the failure; `bytes_` are then
-    those in use, the size that `duration` is asked for, and ``duration_twice`` is the same asked for twice of
-    them (durations grow by a straight line in size).
+    decides: "changed" or "written" between the point that is restored and the failure, or the "chain" of
+    full and incrementals that leads to the point; `bytes_` are then those in use, the size that `duration`
+    is asked for, and ``duration_twice`` is the same asked for twice of them (durations grow by a straight
+    line in size).
     ``curve_evidence`` is what a contention curve rests on that is not the duration's own.
     """
 
@@ -417,6 +428,11 @@ class Plan:
     def after_kinds(self) -> tuple[str, ...]:
         """The kinds of stages that follow the recovery, each once."""
         return tuple(dict.fromkeys(stage.kind for stage in self.after))
+
+    @property
+    def asks_chain(self) -> bool:
+        """Whether a stage reads the full and the incrementals that lead to a point."""
+        return any(stage.since_point == "chain" for stage in (*self.stages, *self.after))
 
     @property
     def has_shifts(self) -> bool:

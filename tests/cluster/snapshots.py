@@ -1,6 +1,5 @@
-"""What the tests of `volume_snapshot` share: run it, see what the audit log says, play the kubelet."""
+"""What the tests of `volume_snapshot` share: run it, see what is left, play the kubelet."""
 
-import json
 import os
 import queue
 import subprocess
@@ -10,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -192,30 +190,6 @@ def options(chosen: BaseModel) -> list[str]:
 
 def _text(value: object) -> str:
     return str(value)
-
-
-def truths(cluster: Cluster) -> dict[str, float]:
-    """From the audit log: by uid, seconds from the create until the write that made it ready or bound."""
-    begun: dict[str, float] = {}
-    ended: dict[str, float] = {}
-    with cluster.lab.layout.audit_log.open(encoding="utf-8") as log:
-        for line in log:
-            if cluster.namespace not in line:
-                continue
-            event = json.loads(line)
-            answer = event.get("responseObject") or {}
-            uid, status = (answer.get("metadata") or {}).get("uid"), answer.get("status") or {}
-            if uid is None or not 200 <= event["responseStatus"].get("code", 0) < 300:
-                continue
-            if event["verb"] == "create" and event["objectRef"]["resource"] in KINDS:
-                begun[uid] = _seconds(event["requestReceivedTimestamp"])
-            elif status.get("readyToUse") is True or status.get("phase") == "Bound":
-                ended.setdefault(uid, _seconds(event["stageTimestamp"]))
-    return {uid: ended[uid] - begun[uid] for uid in begun.keys() & ended.keys()}
-
-
-def _seconds(stamp: str) -> float:
-    return datetime.fromisoformat(stamp).timestamp()
 
 
 def uid_of(one: Observation) -> str:

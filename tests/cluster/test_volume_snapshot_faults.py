@@ -20,10 +20,11 @@ from rpo_sim.errors import ProbeDenied, ProbeUnavailable
 from rpo_sim.probe_contract import Recorder
 from rpo_sim.records import Outcome
 from rpo_sim.store import open_store
+from tests.cluster.audit import truths
 from tests.cluster.cluster import Cluster
 from tests.cluster.lab.api import CORE, PATIENCE_SECONDS, RBAC, Json, wait_for
 from tests.cluster.lab.objects import CRDS, SNAPSHOT_CLASSES
-from tests.cluster.snapshots import command, finished, left, options, run, running, settings, truths, uid_of
+from tests.cluster.snapshots import command, finished, left, options, run, running, settings, uid_of
 
 MANY = 10**6
 SNAPSHOT_CLASS_CRD = "volumesnapshotclasses.snapshot.storage.k8s.io"

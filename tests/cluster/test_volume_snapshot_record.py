@@ -9,8 +9,9 @@ import pytest
 
 from rpo_sim.records import Observation, Outcome
 from rpo_sim.store import open_store
+from tests.cluster.audit import truths
 from tests.cluster.cluster import Cluster
-from tests.cluster.snapshots import Running, run, running, settings, truths, uid_of
+from tests.cluster.snapshots import Running, run, running, settings, uid_of
 
 
 def recorder(cluster: Cluster, state: Path, collection: str = "collection-1") -> Running:

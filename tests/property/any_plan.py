@@ -53,7 +53,7 @@ def _duration(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def _bytes(draw: st.DrawFn, unit: str) -> str:
-    own = ["used", "changed", "written"] if unit in ("vm", "disk") else []
+    own = ["used", "changed", "written", "chain"] if unit in ("vm", "disk") else []
     return draw(st.sampled_from([*own, "60MB", "120MB"]))
 
 
@@ -140,6 +140,8 @@ def _copy(draw: st.DrawFn, name: str) -> dict[str, Any]:
     copy |= {"duration": {"assumed": "1m"}, "retention": {"count": 3}}
     if _some(draw, 3):
         copy |= {"stagger": "uniform", "success": {"assumed": draw(st.sampled_from(["1%", "70%"]))}}
+    if _some(draw, 3):
+        copy |= {"cycle": {"full": "4h"}, "bytes": draw(st.sampled_from(["change", "5MB"]))}
     return copy
 
 
@@ -184,6 +186,12 @@ def _document(draw: st.DrawFn) -> dict[str, Any]:
         if _some(draw, 3):
             link["contention"] = draw(st.sampled_from(_CURVES))
     objective = {"rpo": draw(st.sampled_from(["20m", "2h"])), "rto": "1h", "share_of_incidents": "90%"}
+    copies = [_copy(draw, name) for name, _ in _PATH]
+    recovery = _recovery(draw, number)
+    cycles = {copy["name"] for copy in copies if "cycle" in copy}
+    if cycles.isdisjoint(step["copy"] for step in recovery["path"]):
+        for stage in recovery["stages"]:
+            stage |= {"bytes": "used"} if stage.get("bytes") == "chain" else {}
     return {
         "version": 1,
         "scenario": "any",
@@ -200,8 +208,8 @@ def _document(draw: st.DrawFn) -> dict[str, Any]:
             "links": links,
             "buckets": {"api": {"rate": "1/m", "burst": 4}, "qps": {"rate": "2/m", "burst": 3}},
         },
-        "copies": [_copy(draw, name) for name, _ in _PATH],
-        "platforms": {"vmware": {"recovery": _recovery(draw, number)}},
+        "copies": copies,
+        "platforms": {"vmware": {"recovery": recovery}},
     }
 
 
@@ -216,4 +224,5 @@ def any_plan(draw: st.DrawFn) -> Plan:
         else link
         for link in plan.links
     )
-    return replace(plan, links=tuple(links))
+    buckets = (replace(each, evidence=draw(st.sampled_from(Evidence))) for each in plan.buckets)
+    return replace(plan, links=tuple(links), buckets=tuple(buckets))

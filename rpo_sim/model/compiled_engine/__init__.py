@@ -27,7 +27,7 @@ _KNOWN: dict[str, str] = {
     "first_kind used change writes",
     "Pool": "name capacity",
     "LinkPlan": "name bytes_per_second per_stream totals paced measured evidence outages",
-    "BucketPlan": "name rate burst",
+    "BucketPlan": "name rate burst evidence",
     "FailurePlan": "scope detect declare age hours",
     "StagePlan": "index key unit by steps duration success times pools link bytes_ link_factor tokens "
     "timeout retries curve_evidence since_point kind scan_seconds_per_byte duration_twice",

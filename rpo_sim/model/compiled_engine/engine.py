@@ -68,7 +68,7 @@ class _Drawn:
         for stage in plan.stages:
             if stage.since_point:
                 name = f"bytes of stage {stage.index}"
-                since[stage.index] = self._kept(name, bytes_by_step(plan, stage, given.rpa))
+                since[stage.index] = self._kept(name, bytes_by_step(plan, stage, given))
         self.made.put("since", since)
         self.made.put("detect", block.single("failure.detect", plan.failure.detect))
         self.made.put("declare", block.single("failure.declare", plan.failure.declare))

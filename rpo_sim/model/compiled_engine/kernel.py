@@ -46,7 +46,6 @@ from rpo_sim.model.compiled_engine.memory import (
     flow_at,
     group_at,
     group_quorums,
-    heap_at,
     instant_at,
     int_at,
     job_at,
@@ -133,7 +132,7 @@ def _clear_shared(plan: Any, run: Any, draws: Any) -> None:
         slots.free, slots.first, slots.last = int_at(plan.capacities, pool), -1, -1
     for i in range(plan.n_resources):
         set_real(run.free, i, real_at(plan.target, i))
-    run.totals = draws.totals
+    run.totals, run.n_blocks, run.free_block = draws.totals, 0, -1
     for link in range(plan.n_links):
         flow, limits = flow_at(run, link), link_at(plan, link)
         flow.bandwidth = limits.bandwidth
@@ -141,8 +140,8 @@ def _clear_shared(plan: Any, run: Any, draws: Any) -> None:
             flow.bandwidth = real_at(run.totals, limits.first_total)
         flow.now, flow.served, flow.capped_rate, flow.order = 0.0, 0.0, 0.0, 0
         flow.capped, flow.uncapped, flow.alarm, flow.turn = 0, 0, math.inf, 0
-    for heap in range(4 * plan.n_links):
-        heap_at(run, heap).count = 0
+        set_int(run.last_blocks, 2 * link, -1)
+        set_int(run.last_blocks, 2 * link + 1, -1)
     for bucket in range(plan.n_buckets):
         level_at(run, bucket).level, level_at(run, bucket).at = bucket_at(plan, bucket).burst, 0.0
     for stage in range(plan.n_stages):

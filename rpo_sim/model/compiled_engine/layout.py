@@ -19,7 +19,7 @@ PLAN = _record(
     ("n_jobs", "i4"), ("n_disks", "i4"), ("n_tries", "i4"), ("n_steps", "i4"), ("n_pools", "i4"),
     ("n_links", "i4"), ("n_buckets", "i4"), ("n_stages", "i4"), ("n_activities", "i4"),
     ("job_pool", "i4"), ("repair_pool", "i4"), ("repair", "i4"), ("repair_what", "i4"),
-    ("repair_evidence", "i4"), ("token_what", "i4"), ("token_evidence", "i4"), ("detect_evidence", "i4"),
+    ("repair_evidence", "i4"), ("token_what", "i4"), ("detect_evidence", "i4"),
     ("declare_evidence", "i4"), ("n_quorums", "i4"), ("n_resources", "i4"), ("n_figures", "i4"),
     ("stages", "i8"), ("stage_pools", "i8"), ("stage_tokens", "i8"), ("stage_bytes", "i8"), ("groups", "i8"),
     ("group_order", "i8"), ("wave_groups", "i8"), ("group_quorums", "i8"), ("quorum_least", "i8"),
@@ -44,7 +44,7 @@ PROGRAM = _record(("first", "i4"), ("count", "i4"), ("release_after", "i4"), ("s
 LINK = _record(
     ("bandwidth", "f8"), ("per_stream", "f8"), ("first_total", "i4"), ("totals", "i4"), ("paced", "i4")
 )
-BUCKET = _record(("rate", "f8"), ("burst", "f8"))
+BUCKET = _record(("rate", "f8"), ("burst", "f8"), ("evidence", "i4"))
 
 # The roles of jobs; each of the first five has a list of stages that it does once for many VMs
 LEAD, WAVE, GROUPS, APPLICATION, LAST, VM, DISK = range(7)
@@ -75,9 +75,8 @@ JOB = _record(
     ("done", "i8"), ("recovered_at", "f8"), ("step", "i4"), ("confirmed_by", "i4"), ("short", "i4"),
 )  # fmt: skip
 STREAM = _record(
-    ("bytes_", "f8"), ("cap", "f8"), ("finish", "f8"), ("order", "i8"), ("capped", "i4"), ("at", "i4"),
-    ("cap_at", "i4"), ("link", "i4"), ("turn", "i4"), ("finished", "i4"), ("settled", "i4"),
-    ("expires", "f8"), ("expiry", "i8"), ("sooner", "i4"), ("later", "i4"),
+    ("bytes_", "f8"), ("cap", "f8"), ("expires", "f8"), ("expiry", "i8"), ("order", "i4"), ("capped", "i4"),
+    ("link", "i4"), ("turn", "i4"), ("finished", "i4"), ("settled", "i4"), ("sooner", "i4"), ("later", "i4"),
 )  # fmt: skip
 TIMED = _record(("time", "f8"), ("sequence", "i8"), ("job", "i4"))
 INSTANT = _record(("what", "i4"), ("who", "i4"), ("turn", "i4"))
@@ -86,11 +85,13 @@ SEGMENT = _record(
 )
 POOL = _record(("free", "i4"), ("first", "i4"), ("last", "i4"))
 FLOW = _record(
-    ("bandwidth", "f8"), ("now", "f8"), ("served", "f8"), ("capped_rate", "f8"), ("order", "i8"),
-    ("capped", "i4"), ("uncapped", "i4"), ("alarm", "f8"), ("sequence", "i8"), ("turn", "i4"),
+    ("bandwidth", "f8"), ("now", "f8"), ("served", "f8"), ("capped_rate", "f8"), ("alarm", "f8"),
+    ("sequence", "i8"), ("order", "i4"), ("capped", "i4"), ("uncapped", "i4"), ("turn", "i4"),
 )  # fmt: skip
 LEVEL = _record(("level", "f8"), ("at", "f8"))
-HEAP = _record(("jobs", "i8"), ("count", "i4"))
+ENTRY = _record(("key", "f8"), ("finish", "f8"), ("order", "i4"), ("job", "i4"))
+BLOCK = _record(("count", "i4"), ("least", "i4"), ("before", "i4"), ("behind", "i4"))
+BLOCK_SIZE = 32  # entries
 EXPIRIES = _record(("first", "i4"), ("last", "i4"))
 SHARE = _record(("seconds", "f8"), ("segment", "i4"))
 COHORT = _record(
@@ -101,9 +102,10 @@ RUN = _record(
     ("now", "f8"), ("sequence", "i8"), ("n_timed", "i4"), ("instant", "i4"), ("n_instants", "i4"),
     ("urgent_at", "i4"), ("n_urgent", "i4"), ("n_segments", "i4"), ("next_job", "i4"), ("status", "i4"),
     ("stage", "i4"), ("attempt", "i4"), ("row", "i4"), ("ended", "i4"), ("declared_at", "f8"),
-    ("instants_size", "i4"), ("segments_size", "i4"),
+    ("instants_size", "i4"), ("segments_size", "i4"), ("n_blocks", "i4"), ("free_block", "i4"),
     ("jobs", "i8"), ("streams", "i8"), ("timed", "i8"), ("instants", "i8"), ("urgent", "i8"),
-    ("segments", "i8"), ("pools", "i8"), ("flows", "i8"), ("heaps", "i8"), ("finished", "i8"),
+    ("segments", "i8"), ("pools", "i8"), ("flows", "i8"), ("finished", "i8"), ("entries", "i8"),
+    ("blocks", "i8"), ("last_blocks", "i8"),
     ("levels", "i8"), ("totals", "i8"), ("expiries", "i8"), ("cohorts", "i8"), ("tries", "i8"),
     ("options", "i8"), ("shares", "i8"), ("last_vms", "i8"), ("free", "i8"),
 )  # fmt: skip

@@ -54,7 +54,7 @@ def lower(plan: Plan) -> Tables:
         "program_stages": _ints(index for program in programs for index in program),
         "capacities": _ints(pool.capacity for pool in plan.pools),
         "links": _links(plan),
-        "buckets": _rows(layout.BUCKET, [(bucket.rate, bucket.burst) for bucket in plan.buckets]),
+        "buckets": _rows(layout.BUCKET, [(each.rate, each.burst, each.evidence) for each in plan.buckets]),
         "ranks": _ints(plan.ranks),
         "target": np.array([total for _, total in plan.target], dtype=np.float64),
         "demands": np.array([each for group in plan.groups for each in group.demand], dtype=np.float64),
@@ -126,7 +126,7 @@ def _count(row: Any, plan: Plan, stages: _Stages) -> None:
     row.repair = plan.repair is not None
     row.repair_evidence = plan.repair.evidence if plan.repair is not None else Evidence.ASSUMED
     row.repair_what = 2 + len(plan.stages)
-    row.token_what, row.token_evidence = row.repair_what + 1, Evidence.ASSUMED
+    row.token_what = row.repair_what + 1
     row.detect_evidence = -1 if failure.detect is None else failure.detect.evidence
     row.declare_evidence = -1 if failure.declare is None else failure.declare.evidence
     row.n_activities = row.token_what + len(plan.buckets)

@@ -18,6 +18,7 @@ from rpo_sim.model.compiled_engine import layout
 
 _TABLES: dict[int, Any] = {}
 _I64 = ir.IntType(64)
+_BYTES = ir.IntType(8).as_pointer()
 _INTERPRETED = bool(getattr(config, "DISABLE_JIT"))  # noqa: B009 - numba sets its settings at run time
 _intrinsic: Any = extending.intrinsic
 
@@ -34,7 +35,8 @@ def address(table: "np.ndarray[Any, Any]") -> int:
 def _where(builder: Any, table: Any, index: Any, size: int, kind: Any) -> Any:
     """A pointer to a row."""
     offset = builder.mul(index, ir.Constant(_I64, size), flags=["nsw"])
-    return builder.inttoptr(builder.add(table, offset, flags=["nsw"]), kind)
+    start = builder.inttoptr(table, _BYTES)
+    return builder.bitcast(builder.gep(start, [offset], inbounds=True), kind)
 
 
 def _rows(column: str, kind: "np.dtype[Any]") -> Callable[[Any, int], Any]:
@@ -135,7 +137,8 @@ instant_at = _rows("instants", layout.INSTANT)
 segment_at = _rows("segments", layout.SEGMENT)
 pool_at = _rows("pools", layout.POOL)
 flow_at = _rows("flows", layout.FLOW)
-heap_at = _rows("heaps", layout.HEAP)
+entry_at = _rows("entries", layout.ENTRY)
+block_at = _rows("blocks", layout.BLOCK)
 level_at = _rows("levels", layout.LEVEL)
 expiries_at = _rows("expiries", layout.EXPIRIES)
 cohort_at = _rows("cohorts", layout.COHORT)

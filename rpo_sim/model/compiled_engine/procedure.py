@@ -46,6 +46,7 @@ from rpo_sim.model.compiled_engine.layout import (
 )
 from rpo_sim.model.compiled_engine.memory import (
     application_vms,
+    bucket_at,
     byte_at,
     group_at,
     int_at,
@@ -487,7 +488,7 @@ def advance(plan: Any, run: Any, draws: Any, job: int) -> None:
                 me.at_pool += 1
         elif state == TOKENS_HAD:
             bucket = token_at(plan, stage_at(plan, me.stage).first_token + me.at_pool).bucket
-            note(run, job, plan.token_what + bucket, plan.token_evidence)
+            note(run, job, plan.token_what + bucket, bucket_at(plan, bucket).evidence)
             me.at_pool += 1
             me.state = TOKENS
         elif state in (WORKED, MOVED):

@@ -1,8 +1,8 @@
 """`rpo_sim.model.sharing` for the kernel: the same sums in the same order.
 
-Each stream stands in two heaps of its link: uncapped ones by the bytes at which they finish and by lowest
-cap, capped ones by their time of finish and by highest cap. The heaps know where each stream stands, so one
-that leaves is taken out at once, where the reference leaves a stale entry behind.
+Each stream stands in one of two lists of its link, by its cap: those that their caps hold back, with the
+times at which they finish, and the others, with the bytes at which they do. What rebalancing moves from one
+to the other stands at the end of either.
 """
 
 import math
@@ -12,89 +12,18 @@ from rpo_sim.model.compiled_engine.events import happen
 from rpo_sim.model.compiled_engine.jit import inlined, part
 from rpo_sim.model.compiled_engine.layout import ALARM, STREAM_DONE
 from rpo_sim.model.compiled_engine.memory import (
+    entry_at,
     flow_at,
-    heap_at,
     int_at,
     link_at,
     real_at,
     set_int,
     stream_at,
 )
+from rpo_sim.model.compiled_engine.ordered import first_to_finish, last, place_of, put, take_out
 from rpo_sim.model.sharing import _HAIR, FINISHED
 
-_BY_TIME, _BY_SERVED, _LOWEST, _HIGHEST = range(4)
-
-
-@inlined
-def _before(a: Any, b: Any, kind: int) -> bool:
-    """Whether one stream stands before another in a heap of that kind."""
-    if kind == _LOWEST:
-        return bool(a.cap < b.cap or (a.cap == b.cap and a.order < b.order))
-    if kind == _HIGHEST:
-        return bool(a.cap > b.cap or (a.cap == b.cap and a.order < b.order))
-    return bool(a.finish < b.finish or (a.finish == b.finish and a.order < b.order))
-
-
-@inlined
-def _top(run: Any, link: int, kind: int) -> int:
-    """The first job of a heap; -1 if it is empty."""
-    heap = heap_at(run, 4 * link + kind)
-    return int_at(heap.jobs, 0) if heap.count > 0 else -1
-
-
-@inlined
-def _put(run: Any, heap: Any, kind: int, at: int, job: int) -> None:
-    set_int(heap.jobs, at, job)
-    if kind >= _LOWEST:
-        stream_at(run, job).cap_at = at
-    else:
-        stream_at(run, job).at = at
-
-
-@inlined
-def _rise(run: Any, heap: Any, kind: int, at: int, job: int) -> int:
-    """Move a place towards the top for as long as the job stands before who is above."""
-    while at > 0:
-        above = (at - 1) >> 1
-        other = int_at(heap.jobs, above)
-        if not _before(stream_at(run, job), stream_at(run, other), kind):
-            break
-        _put(run, heap, kind, at, other)
-        at = above
-    return at
-
-
-@part
-def _push(run: Any, link: int, kind: int, job: int) -> None:
-    heap = heap_at(run, 4 * link + kind)
-    heap.count += 1
-    _put(run, heap, kind, _rise(run, heap, kind, heap.count - 1, job), job)
-
-
-@part
-def _take_out(run: Any, link: int, kind: int, job: int) -> None:
-    heap = heap_at(run, 4 * link + kind)
-    heap.count -= 1
-    size = heap.count
-    hole = stream_at(run, job).cap_at if kind >= _LOWEST else stream_at(run, job).at
-    if hole == size:
-        return
-    moved = int_at(heap.jobs, size)
-    hole = _rise(run, heap, kind, hole, moved)
-    below = 2 * hole + 1
-    while below < size:
-        other = int_at(heap.jobs, below)
-        if below + 1 < size:
-            right = int_at(heap.jobs, below + 1)
-            if _before(stream_at(run, right), stream_at(run, other), kind):
-                below += 1
-                other = right
-        if not _before(stream_at(run, other), stream_at(run, moved), kind):
-            break
-        _put(run, heap, kind, hole, other)
-        hole = below
-        below = 2 * hole + 1
-    _put(run, heap, kind, hole, moved)
+_CAPPED, _UNCAPPED = range(2)  # lists by cap: the last of these has the highest, the last of those the lowest
 
 
 @inlined
@@ -105,50 +34,48 @@ def _level(flow: Any) -> float:
 
 
 @inlined
-def _left(flow: Any, stream: Any) -> float:
-    if stream.capped:
-        return float((stream.finish - flow.now) * stream.cap)
-    return float(stream.finish - flow.served)
-
-
-@inlined
 def _advance(flow: Any, now: float) -> None:
     if flow.uncapped:
         flow.served += _level(flow) * (now - flow.now)
     flow.now = now
 
 
-@part
+@inlined
 def _cap(run: Any, link: int, job: int, left: float) -> None:
     flow, stream = flow_at(run, link), stream_at(run, job)
-    stream.capped, stream.finish = 1, flow.now + left / stream.cap
+    stream.capped = 1
     flow.capped += 1
     flow.capped_rate += stream.cap
-    _push(run, link, _BY_TIME, job)
-    _push(run, link, _HIGHEST, job)
+    put(run, 2 * link + _CAPPED, stream.cap, stream.order, job, flow.now + left / stream.cap)
 
 
-@part
+@inlined
 def _uncap(run: Any, link: int, job: int, left: float) -> None:
     flow, stream = flow_at(run, link), stream_at(run, job)
-    stream.capped, stream.finish = 0, flow.served + left
+    stream.capped = 0
     flow.uncapped += 1
-    _push(run, link, _BY_SERVED, job)
-    _push(run, link, _LOWEST, job)
+    put(run, 2 * link + _UNCAPPED, -stream.cap, stream.order, job, flow.served + left)
 
 
-@part
-def _forget(run: Any, link: int, job: int) -> None:
-    flow, stream = flow_at(run, link), stream_at(run, job)
-    if not stream.capped:
-        _take_out(run, link, _BY_SERVED, job)
-        _take_out(run, link, _LOWEST, job)
-        flow.uncapped -= 1
-        return
-    _take_out(run, link, _BY_TIME, job)
-    _take_out(run, link, _HIGHEST, job)
+@inlined
+def _forget_capped(run: Any, link: int, at: int) -> float:
+    """Take a capped stream out; the bytes that it has left."""
+    flow, entry = flow_at(run, link), entry_at(run, at)
+    cap, left = entry.key, (entry.finish - flow.now) * entry.key
+    take_out(run, 2 * link + _CAPPED, at)
     flow.capped -= 1
-    flow.capped_rate = flow.capped_rate - stream.cap if flow.capped else 0.0
+    flow.capped_rate = flow.capped_rate - cap if flow.capped else 0.0
+    return float(left)
+
+
+@inlined
+def _forget_uncapped(run: Any, link: int, at: int) -> float:
+    """Take an uncapped stream out; the bytes that it has left."""
+    flow = flow_at(run, link)
+    left = entry_at(run, at).finish - flow.served
+    take_out(run, 2 * link + _UNCAPPED, at)
+    flow.uncapped -= 1
+    return float(left)
 
 
 @part
@@ -159,11 +86,10 @@ def _adapt(plan: Any, run: Any, link: int) -> None:
     if limits.totals == 0 or count == 0:
         return
     flow.bandwidth = real_at(run.totals, limits.first_total + min(count, limits.totals) - 1)
-    high = _top(run, link, _HIGHEST)
+    high = last(run, 2 * link + _CAPPED)
     if not flow.uncapped and high >= 0 and flow.capped_rate > flow.bandwidth * (1 + _HAIR):
-        left = _left(flow, stream_at(run, high))
-        _forget(run, link, high)
-        _uncap(run, link, high, left)
+        job = entry_at(run, high).job
+        _uncap(run, link, job, _forget_capped(run, link, high))
 
 
 @part
@@ -172,18 +98,16 @@ def _rebalance(plan: Any, run: Any, link: int) -> None:
     flow = flow_at(run, link)
     while True:
         level = _level(flow)
-        high = _top(run, link, _HIGHEST)
-        if high >= 0 and stream_at(run, high).cap > level * (1 + _HAIR):
-            left = _left(flow, stream_at(run, high))
-            _forget(run, link, high)
-            _uncap(run, link, high, left)
+        high = last(run, 2 * link + _CAPPED)
+        if high >= 0 and entry_at(run, high).key > level * (1 + _HAIR):
+            job = entry_at(run, high).job
+            _uncap(run, link, job, _forget_capped(run, link, high))
             continue
-        low = _top(run, link, _LOWEST)
-        if low < 0 or stream_at(run, low).cap > level:
+        low = last(run, 2 * link + _UNCAPPED)
+        if low < 0 or -entry_at(run, low).key > level:
             return
-        left = _left(flow, stream_at(run, low))
-        _forget(run, link, low)
-        _cap(run, link, low, left)
+        job = entry_at(run, low).job
+        _cap(run, link, job, _forget_uncapped(run, link, low))
 
 
 @part
@@ -193,11 +117,12 @@ def _set_alarm(run: Any, link: int) -> None:
     flow.turn += 1
     flow.alarm = math.inf
     at = math.inf
-    capped, uncapped = _top(run, link, _BY_TIME), _top(run, link, _BY_SERVED)
+    capped = first_to_finish(run, 2 * link + _CAPPED)
+    uncapped = first_to_finish(run, 2 * link + _UNCAPPED)
     if capped >= 0:
-        at = stream_at(run, capped).finish
+        at = entry_at(run, capped).finish
     if uncapped >= 0:
-        finish = stream_at(run, uncapped).finish
+        finish = entry_at(run, uncapped).finish
         at = min(at, flow.now + max(finish - flow.served, 0.0) / _level(flow))
     at = max(at, flow.now)
     if at == math.inf:
@@ -215,11 +140,11 @@ def _is_capped_at_once(plan: Any, run: Any, link: int, cap: float) -> bool:
     """Whether the first thing that rebalancing would do is to cap a stream that has come in uncapped."""
     if link_at(plan, link).totals:
         return False  # it would adapt the throughput first
-    flow, high, low = flow_at(run, link), _top(run, link, _HIGHEST), _top(run, link, _LOWEST)
+    flow, high, low = flow_at(run, link), last(run, 2 * link + _CAPPED), last(run, 2 * link + _UNCAPPED)
     level = float((flow.bandwidth - flow.capped_rate) / (flow.uncapped + 1))
-    if high >= 0 and stream_at(run, high).cap > level * (1 + _HAIR):
+    if high >= 0 and entry_at(run, high).key > level * (1 + _HAIR):
         return False
-    return bool(cap <= level and (low < 0 or cap < stream_at(run, low).cap))
+    return bool(cap <= level and (low < 0 or cap < -entry_at(run, low).key))
 
 
 @part
@@ -243,7 +168,11 @@ def give_up(plan: Any, run: Any, job: int) -> None:
     """Stop a transfer that has not finished."""
     link = stream_at(run, job).link
     _advance(flow_at(run, link), run.now)
-    _forget(run, link, job)
+    stream = stream_at(run, job)
+    if stream.capped:
+        _forget_capped(run, link, place_of(run, 2 * link + _CAPPED, stream.cap, stream.order))
+    else:
+        _forget_uncapped(run, link, place_of(run, 2 * link + _UNCAPPED, -stream.cap, stream.order))
     _rebalance(plan, run, link)
     _set_alarm(run, link)
 
@@ -259,17 +188,48 @@ def _by_order(run: Any, place: int, job: int) -> None:
 
 
 @part
+def _take_off_capped(run: Any, link: int) -> int:
+    """A capped stream that has finished; -1 if there is none."""
+    flow, at = flow_at(run, link), first_to_finish(run, 2 * link + _CAPPED)
+    if at < 0:
+        return -1
+    entry = entry_at(run, at)
+    job = int(entry.job)
+    if (entry.finish - flow.now) * entry.key > FINISHED * stream_at(run, job).bytes_:
+        return -1
+    _forget_capped(run, link, at)
+    return job
+
+
+@part
+def _take_off_uncapped(run: Any, link: int) -> int:
+    """An uncapped stream that has finished; -1 if there is none."""
+    flow, at = flow_at(run, link), first_to_finish(run, 2 * link + _UNCAPPED)
+    if at < 0:
+        return -1
+    entry = entry_at(run, at)
+    job = int(entry.job)
+    if entry.finish - flow.served > FINISHED * stream_at(run, job).bytes_:
+        return -1
+    _forget_uncapped(run, link, at)
+    return job
+
+
+@part
 def ring(plan: Any, run: Any, link: int) -> None:
     """The alarm of a link: tell the streams that have finished, in the order in which they started."""
-    flow, count = flow_at(run, link), 0
-    _advance(flow, run.now)
-    for kind in range(_BY_SERVED + 1):
-        job = _top(run, link, kind)
-        while job >= 0 and _left(flow, stream_at(run, job)) <= FINISHED * stream_at(run, job).bytes_:
-            _forget(run, link, job)
-            _by_order(run, count, job)
-            count += 1
-            job = _top(run, link, kind)
+    count = 0
+    _advance(flow_at(run, link), run.now)
+    job = _take_off_capped(run, link)
+    while job >= 0:
+        _by_order(run, count, job)
+        count += 1
+        job = _take_off_capped(run, link)
+    job = _take_off_uncapped(run, link)
+    while job >= 0:
+        _by_order(run, count, job)
+        count += 1
+        job = _take_off_uncapped(run, link)
     _rebalance(plan, run, link)
     for i in range(count):
         stream = stream_at(run, int_at(run.finished, i))

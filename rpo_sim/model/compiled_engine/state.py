@@ -43,7 +43,9 @@ def run_state(plan: Any, room: int = 1) -> Tables:
         "segments": (layout.SEGMENT, segments),
         "pools": (layout.POOL, int(plan.n_pools)),
         "flows": (layout.FLOW, links),
-        "heaps": (layout.HEAP, 4 * links),
+        "entries": (layout.ENTRY, streams * layout.BLOCK_SIZE),
+        "blocks": (layout.BLOCK, streams),
+        "last_blocks": (np.int32, 2 * links),
         "finished": (np.int32, streams),
         "levels": (layout.LEVEL, int(plan.n_buckets)),
         "expiries": (layout.EXPIRIES, int(plan.n_stages)),
@@ -56,9 +58,6 @@ def run_state(plan: Any, room: int = 1) -> Tables:
     }
     for name, (kind, size) in sizes.items():
         made.put(name, np.zeros(max(size, 1), kind))
-    for i, heap in enumerate(made.tables["heaps"][: 4 * links]):
-        made.tables[f"heap {i}"] = np.zeros(jobs, np.int32)
-        heap.jobs = address(made.tables[f"heap {i}"])
     return made
 
 
