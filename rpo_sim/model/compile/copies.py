@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from rpo_sim.errors import ModelError
-from rpo_sim.model.binding import Bindings
 from rpo_sim.model.block import mean_seconds
 from rpo_sim.model.change import ChangeCurve, unique_bytes
+from rpo_sim.model.compile.binding import Bindings
+from rpo_sim.model.compile.pools import PoolNames
 from rpo_sim.model.plan import CopyPlan, CyclePlan, Input, TransferPlan
-from rpo_sim.model.pools import PoolNames
 from rpo_sim.model.protection.transfers import settled_seconds
 from rpo_sim.scenario.copies import CopyFields, Retention
 from rpo_sim.scenario.estate import Group

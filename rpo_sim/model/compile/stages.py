@@ -4,11 +4,11 @@ import math
 from dataclasses import replace
 
 from rpo_sim.errors import ScenarioError
-from rpo_sim.model.binding import Bindings
-from rpo_sim.model.compile_links import LinkCompiler, weaker
-from rpo_sim.model.compile_mechanism import MeasuredChains
+from rpo_sim.model.compile.binding import Bindings
+from rpo_sim.model.compile.links import LinkCompiler, weaker
+from rpo_sim.model.compile.mechanism import MeasuredChains
+from rpo_sim.model.compile.pools import PoolNames
 from rpo_sim.model.plan import Input, LinkPlan, StagePlan
-from rpo_sim.model.pools import PoolNames
 from rpo_sim.results import Evidence
 from rpo_sim.scenario.procedure import POINT_BYTES, Stage
 from rpo_sim.scenario.schema import Scenario

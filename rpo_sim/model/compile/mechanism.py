@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from rpo_sim.distributions.assumed import Fixed
 from rpo_sim.distributions.mechanism import Limit, Mechanism
+from rpo_sim.model.compile.pools import PoolNames
 from rpo_sim.model.plan import BucketPlan, Input, StagePlan
-from rpo_sim.model.pools import PoolNames
 from rpo_sim.results import Evidence
 
 
