@@ -35,11 +35,11 @@ types: $(DEV_READY) ## mypy, strict
 	$(BIN)/mypy
 
 unit: $(DEV_READY) ## the tests but those on a cluster; PYTEST_FLAGS="-k store" chooses some, WORKERS=0 runs them here
-	$(BIN)/pytest -n $(WORKERS) --ignore tests/cluster $(PYTEST_FLAGS)
+	$(call pytest,-n $(WORKERS) --ignore tests/cluster)
 
 # Alone and one after the other: they stop, break and time one cluster, and would see each other's load.
 cluster: $(DEV_READY)
-	$(BIN)/pytest -n 0 tests/cluster $(PYTEST_FLAGS)
+	$(call pytest,-n 0 tests/cluster)
 
 test-cluster: $(if $(RPO_SIM_TEST_KUBECONFIG),$(DEV_READY),lab-build) ## the tests on a cluster: a lab, or the one that RPO_SIM_TEST_KUBECONFIG names
 	@$(MAKE) --no-print-directory cluster
@@ -70,6 +70,12 @@ lock: $(DEV_READY) ## resolve the newest allowed versions into the two lock file
 clean: ## remove what make made, the environment included
 	rm -rf $(VENV) build dist rpo-sim-demo .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find rpo_sim probes tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+# RETRY=1 runs what failed once more, alone: real servers on a busy machine may be late. Both runs are shown.
+RETRY ?= 0
+define pytest
+$(BIN)/pytest $(1) $(PYTEST_FLAGS) || { [ $(RETRY) = 1 ] && $(BIN)/pytest $(1) $(PYTEST_FLAGS) -n 0 --last-failed; }
+endef
 
 # One resolution for every system and Python: wheels of all platforms are hashed, no address is written.
 define compile

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from rpo_sim.model.workers import pool
     from rpo_sim.probe import load_probe
     from rpo_sim.records import Collection, Observation, Outcome
-    from rpo_sim.results import ResultSet, load_results, save_results
+    from rpo_sim.results import ResultSet
+    from rpo_sim.results_file import load_results, save_results
     from rpo_sim.scenario.lint import lint
     from rpo_sim.scenario.load import LoadedScenario, load_scenario, load_scenario_text
     from rpo_sim.scenario.schema import Bind, Scenario
@@ -55,7 +56,7 @@ _HOMES = {
     "lint": "scenario.lint",
     "load_probe": "probe",
     "load_profile": "distributions.profile",
-    "load_results": "results",
+    "load_results": "results_file",
     "load_scenario": "scenario.load",
     "load_scenario_text": "scenario.load",
     "open_store": "store",
@@ -63,7 +64,7 @@ _HOMES = {
     "predict": "analysis.prediction",
     "replay": "model.block_runs",
     "save_profile": "distributions.profile",
-    "save_results": "results",
+    "save_results": "results_file",
     "simulate": "model.experiment",
 }
 

@@ -3,28 +3,23 @@
 A saved result can be judged and reported without the simulator.
 """
 
-import errno
-import json
-import math
-import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import IntEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import TypeAdapter, ValidationError
 
-from rpo_sim.errors import ScenarioError
+from rpo_sim.across_vms import ONE_VM_LEVELS, AcrossVms, columns_of
+from rpo_sim.errors import NoDataError
 from rpo_sim.intervals import Interval, quantile, share
+from rpo_sim.per_vm import EveryRun, PerVm, quantiles
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FloatArray = npt.NDArray[np.float64]
-SCHEMA_VERSION = 1
 
 
 class Evidence(IntEnum):
@@ -136,7 +131,9 @@ class TierRuns:
 class ResultSet:
     """All runs of one plan.
 
-    ``vm_rpa`` and ``vm_rta`` have shape (runs, VMs); ``groups`` names the VMs in that order, with counts.
+    ``across`` tells each run's first and last VM of each group; ``groups`` names the VMs in their order, with
+    counts. ``per_vm_rpa`` and ``per_vm_rta`` tell of each VM over the runs: of every run, or by histograms
+    where runs times VMs would be too many; all other figures are exact in either case.
     ``age`` is that of the corruption in each run, 0 for a loss. ``activities`` names the columns of the
     tiers' arrays. An ``interrupted`` result holds a contiguous prefix of the blocks that were asked for.
     """
@@ -152,8 +149,9 @@ class ResultSet:
     inputs: tuple[InputNote, ...]
     groups: tuple[tuple[str, int], ...]
     age: FloatArray
-    vm_rpa: FloatArray
-    vm_rta: FloatArray
+    across: AcrossVms
+    per_vm_rpa: PerVm
+    per_vm_rta: PerVm
     digests: Mapping[str, str]
 
     @property
@@ -176,11 +174,33 @@ class ResultSet:
         """The ``p``-quantile of a per-run figure with its interval."""
         return quantile(values, p, self.runs_per_block)
 
+    @property
+    def blocks(self) -> int:
+        """How many blocks of runs there are."""
+        return -(-self.runs // self.runs_per_block)
+
+    @property
+    def vm_rpa(self) -> FloatArray:
+        """The RPA of each run and VM, shape (runs, VMs), seconds.
+
+        Raises
+        ------
+        NoDataError
+            If there were too many to keep.
+        """
+        return _every_run(self.per_vm_rpa)
+
+    @property
+    def vm_rta(self) -> FloatArray:
+        """The RTA of each run and VM, as `vm_rpa`."""
+        return _every_run(self.per_vm_rta)
+
     def one_vm_rta(self, p: float) -> Interval:
-        """The ``p``-quantile of the RTA over the VMs of an incident: its median over the runs."""
-        with np.errstate(invalid="ignore"):  # between two that were never recovered
-            within = np.quantile(self.vm_rta, p, axis=1)
-        return self.quantile(np.where(np.isnan(within), np.inf, within), 0.5)
+        """The ``p``-quantile of the RTA over the VMs of an incident: its median over the runs.
+
+        ``p`` is one of `rpo_sim.across_vms.ONE_VM_LEVELS`.
+        """
+        return self.quantile(self.across.one_vm_rta[:, ONE_VM_LEVELS.index(p)], 0.5)
 
     def share(self, hits: npt.NDArray[np.bool_]) -> Interval:
         """The share of incidents in which something holds, with its interval."""
@@ -211,175 +231,38 @@ class ResultSet:
             frames.append(pd.DataFrame(columns))
         return pd.concat(frames, ignore_index=True)
 
+    def vm_frame(self) -> "pd.DataFrame":
+        """One row per VM, for work with pandas: quantiles over the runs with 95 % intervals.
+
+        Columns: scenario, platform, group, vm (number within its group); ``rpa_p50_seconds``,
+        ``rpa_p50_low_seconds``, ``rpa_p50_high_seconds``, the same of p95, and of the RTA (float, seconds,
+        inf where it was never recovered in so many runs); and ``relative_error`` of all these.
+        """
+        import pandas as pd
+
+        names = [(name, vm) for name, count in self.groups for vm in range(count)]
+        columns: dict[str, object] = {
+            "scenario": self.scenario,
+            "platform": self.platform,
+            "group": [name for name, _ in names],
+            "vm": [vm for _, vm in names],
+        }
+        for figure, per_vm in (("rpa", self.per_vm_rpa), ("rta", self.per_vm_rta)):
+            for level, p in (("p50", 0.5), ("p95", 0.95)):
+                found = quantiles(per_vm, p, self.blocks)
+                for end, values in zip(("", "_low", "_high"), found, strict=True):
+                    columns[f"{figure}_{level}{end}_seconds"] = values
+        return pd.DataFrame({**columns, "relative_error": self.per_vm_rta.relative_error})
+
     def group_columns(self) -> dict[str, slice]:
-        """Which columns of the VM arrays belong to which group."""
-        columns, first = {}, 0
-        for name, count in self.groups:
-            columns[name] = slice(first, first + count)
-            first += count
-        return columns
+        """Which VMs belong to which group, in the order of all that is told per VM."""
+        return columns_of(dict(self.groups))
 
 
-def check_writable(path: Path) -> None:
-    """Refuse a place where `save_results` could not write, before hours of simulation are spent.
-
-    Raises
-    ------
-    ScenarioError
-    """
-    _write(path, None)
-
-
-def save_results(results: "list[ResultSet]", path: Path) -> None:
-    """Write results to a JSON file, whole or not at all.
-
-    Raises
-    ------
-    ScenarioError
-        If the file cannot be written; what was there before is then still there.
-    """
-    _write(path, json.dumps(results_document(results), allow_nan=False) + "\n")
-
-
-def _write(path: Path, text: str | None) -> None:
-    """Replace a file by ``text``; None only tries whether that could be done."""
-    target = path.resolve()
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        if target.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "it is a folder")
-        if target.exists() and not target.is_file():  # a pipe or device: nothing to replace
-            if text is not None:
-                target.write_text(text)
-            return
-        try:
-            temporary.write_text(text or "")
-            if text is not None:
-                temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise ScenarioError(f"{path}: cannot be written: {error.strerror}; choose another place") from error
-
-
-def results_document(results: "list[ResultSet]") -> dict[str, Any]:
-    """The JSON document of saved results; infinity is the string "inf"."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "kind": "rpo-sim results",
-        "results": [_plain(asdict(result)) for result in results],
-    }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Evidence):
-        return value.label
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value
-
-
-def load_results(path: Path) -> "list[ResultSet]":
-    """Read what `save_results` wrote.
-
-    Raises
-    ------
-    ScenarioError
-        If the file is missing, is something else, or was written by a newer version.
-    """
-    try:
-        document = json.loads(path.read_text())
-    except OSError as error:
-        raise ScenarioError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise ScenarioError(
-            f"{path}: is not JSON ({error}); expected a file that `rpo-sim simulate --out` wrote"
-        ) from error
-    if not isinstance(document, dict) or document.get("kind") != "rpo-sim results":
-        raise ScenarioError(
-            f"{path}: holds no results; write some with `rpo-sim simulate … --out {path.name}`"
-        )
-    if document.get("schema_version") != SCHEMA_VERSION:
-        raise ScenarioError(
-            f"{path}: schema version {document.get('schema_version')!r}, "
-            f"this rpo-sim reads {SCHEMA_VERSION}: upgrade rpo-sim, or simulate again"
-        )
-    try:
-        results = [_checked(_result(item)) for item in document["results"]]
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ScenarioError(f"{path}: is damaged ({where}: {first['msg']}); simulate again") from error
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        what = f"no {error}" if isinstance(error, KeyError) else error
-        raise ScenarioError(f"{path}: is damaged ({what}); simulate again") from error
-    if not results:
-        raise ScenarioError(f"{path}: holds no result; simulate again")
-    return results
-
-
-def _checked(result: ResultSet) -> ResultSet:
-    """Refuse arrays that do not belong together, and NaN."""
-    vms = sum(count for _, count in result.groups)
-    shapes = {"evidence": (len(Evidence),), "activities": (len(result.activities),)}
-    found = [("age", result.age, ()), ("vm_rpa", result.vm_rpa, (vms,)), ("vm_rta", result.vm_rta, (vms,))]
-    for runs in result.tiers:
-        found += [(name, getattr(runs, name), shapes.get(name, ())) for name in _TIER_ARRAYS]
-        found += [(name, values, ()) for name, values in runs.also.items()]
-    for name, values, row in found:
-        if values.shape != (result.runs, *row) or np.isnan(values).any():
-            raise ValueError(f"{name} does not hold one number per run")
-    if not result.tiers or not result.runs:
-        raise ValueError("no tier or no run")
-    return result
-
-
-def _array(values: Any) -> FloatArray:
-    return np.array(values, dtype=np.float64)
-
-
-def _result(item: dict[str, Any]) -> ResultSet:
-    tiers = tuple(
-        TierRuns(
-            tier=TypeAdapter(Tier).validate_python(row["tier"]),
-            vms=int(row["vms"]),
-            worst_cases=tuple(_worst_case(case) for case in row.get("worst_cases", ())),
-            copy_rpa=_copy_rpa(row),
-            **{name: _array(row[name]) for name in _TIER_ARRAYS},
-            also={str(name): _array(values) for name, values in row.get("also", {}).items()},
-        )
-        for row in item["tiers"]
+def _every_run(figure: PerVm) -> FloatArray:
+    if isinstance(figure, EveryRun):
+        return figure.values
+    raise NoDataError(
+        f"{figure.runs} runs of {figure.vms} VMs are too many to keep each: ask for their quantiles "
+        "(`vm_frame`), or simulate fewer runs"
     )
-    inputs = tuple(
-        TypeAdapter(InputNote).validate_python({**note, "evidence": Evidence[note["evidence"].upper()]})
-        for note in item["inputs"]
-    )
-    numbers = {"seed": int, "runs_per_block": int, "assumed_factor": float, "interrupted": bool}
-    plain = {name: convert(item[name]) for name, convert in numbers.items()}
-    arrays = {name: _array(item[name]) for name in ("age", "vm_rpa", "vm_rta")}
-    groups = tuple((name, count) for name, count in item["groups"])
-    rest = {"tiers": tiers, "inputs": inputs, "groups": groups, "activities": tuple(item["activities"])}
-    return ResultSet(**{**item, **plain, **rest, **arrays})
-
-
-def _copy_rpa(row: dict[str, Any]) -> FloatArray:
-    """One column per copy; none in results from before these were kept."""
-    copies = max(len(row.get("worst_cases", ())) - 1, 0)
-    values = _array(row["copy_rpa"]) if copies else np.zeros((0, 0))
-    if copies and (values.shape != (len(row["rpa"]), copies) or np.isnan(values).any()):
-        raise ValueError("copy_rpa does not hold one number per run and copy")
-    return values
-
-
-def _worst_case(case: dict[str, Any]) -> WorstCase:
-    numbers = {name: float(case[name]) for name in ("lag_seconds", "seconds")}
-    return WorstCase(copy=str(case["copy"]), because=str(case["because"]), **numbers)
-
-
-_TIER_ARRAYS = ("rpa", "rpa_best", "rta", "rta_from_declaration", "evidence", "activities")

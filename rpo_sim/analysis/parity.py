@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from rpo_sim.analysis.verdict import Verdict
 from rpo_sim.errors import ScenarioError
@@ -15,6 +16,7 @@ from rpo_sim.intervals import CONFIDENCE, Interval
 from rpo_sim.results import FloatArray, ResultSet
 
 _RESAMPLES = 999
+_CELLS = 2**21  # resampled runs that are held at once
 _LEAST_BLOCKS = 10  # of which resamples say anything
 FIGURES = ("RPA p50", "RPA p95", "RTA p50", "RTA p95", "met")
 
@@ -132,13 +134,17 @@ def _statistic(values: FloatArray, figure: str) -> FloatArray:
 
 
 def _resample(one: FloatArray, other: FloatArray, figure: str, per_block: int, seed: int) -> FloatArray:
-    """The difference in resamples of whole blocks of pairs."""
+    """The difference in resamples of whole blocks of pairs; so many at once as fit into some memory."""
     blocks = len(one) // per_block
     generator = np.random.default_rng([seed, blocks])
-    chosen = generator.integers(blocks, size=(_RESAMPLES, blocks))
+    at_once = max(1, _CELLS // len(one))
 
-    def figures(values: FloatArray) -> FloatArray:
+    def figures(values: FloatArray, chosen: npt.NDArray[np.int64]) -> FloatArray:
         by_block = values[: blocks * per_block].reshape(blocks, per_block)
-        return _statistic(by_block[chosen].reshape(_RESAMPLES, -1), figure)
+        return _statistic(by_block[chosen].reshape(len(chosen), -1), figure)
 
-    return figures(other) - figures(one)
+    found = []
+    for start in range(0, _RESAMPLES, at_once):
+        chosen = generator.integers(blocks, size=(min(at_once, _RESAMPLES - start), blocks))
+        found.append(figures(other, chosen) - figures(one, chosen))
+    return np.concatenate(found)

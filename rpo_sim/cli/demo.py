@@ -45,7 +45,7 @@ def demo(
         rpo-sim demo --folder /mnt/nfs/demo --max-duration 1m
     """
     from rpo_sim.report.demo import render_demo
-    from rpo_sim.results import save_results
+    from rpo_sim.results_file import save_results
 
     _make(folder)
     _say("1/4  measuring real snapshots and restores on this disk, each read back and verified")
@@ -149,6 +149,6 @@ def _next_steps(folder: Path) -> str:
         f"\nKept in {folder}: observations.db, profile.json, results.json. Go on with\n"
         f"  rpo-sim verdict {folder / 'results.json'} -o md      the same verdicts, as Markdown\n"
         f"  rpo-sim check {folder / 'profile.json'}              where this evidence is weak\n"
-        "  rpo-sim simulate single-vm-restore --trace     one incident, event by event\n"
+        "  rpo-sim replay single-vm-restore --run 7        one incident, event by event\n"
         "  rpo-sim scenarios copy site-failure my-site     your own estate, objectives and procedure"
     )

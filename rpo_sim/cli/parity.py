@@ -4,18 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rpo_sim.cli.options import (
-    BindOption,
-    CheckpointOption,
-    EngineOption,
-    ExecutorOption,
-    OutputOption,
-    PlatformsOption,
-    ProfileOption,
-    RunsOption,
-    SeedOption,
-    WorkersOption,
-)
+from rpo_sim.cli.options import OutputOption, PlatformsOption
+from rpo_sim.cli.simulation import Simulation, with_simulation
 
 if TYPE_CHECKING:
     from rpo_sim.analysis.prediction import Prediction
@@ -27,20 +17,13 @@ def register(app: typer.Typer) -> None:
     app.command("parity")(parity)
 
 
+@with_simulation
 def parity(
     scenario: Annotated[
         list[str],
         typer.Argument(metavar="SCENARIO...", help="Scenario files, or shipped ones by their names."),
     ],
-    platform: PlatformsOption = None,
-    profile: ProfileOption = None,
-    bind: BindOption = None,
-    runs: RunsOption = 2000,
-    seed: SeedOption = 1,
-    engine: EngineOption = "auto",
-    workers: WorkersOption = 0,
-    executor: ExecutorOption = None,
-    checkpoint: CheckpointOption = None,
+    how: Simulation,
     gate: Annotated[
         bool,
         typer.Option(
@@ -69,37 +52,16 @@ def parity(
     from rpo_sim.analysis.parity import compare
     from rpo_sim.analysis.parity import gate as judge
     from rpo_sim.analysis.verdict import exit_code
-    from rpo_sim.cli.predicting import (
-        interrupted,
-        kept_in,
-        note_interruption,
-        predictions,
-        read_binds,
-        read_profile,
-        worker_pool,
-    )
+    from rpo_sim.cli.predicting import interrupted, note_interruption, simulating
     from rpo_sim.report.verdicts import render_parity
     from rpo_sim.units import parse_ratio
 
     allowed = parse_ratio(margin)
-    every, (first, second) = _loaded(scenario, platform)
-    measured = read_profile(profile)
-    binds = read_binds(bind, every, measured)
+    every, (first, second) = _loaded(scenario, how.platform)
     made: list[Prediction] = []
-    with kept_in(checkpoint) as kept, worker_pool(workers, runs, executor) as where:
+    with simulating(how, every) as predicted:
         for loaded in every:
-            made += predictions(
-                loaded,
-                (first, second),
-                profile=measured,
-                binds=binds,
-                seed=seed,
-                runs=runs,
-                vary=False,
-                engine=engine,
-                where=where,
-                checkpoint=kept,
-            )
+            made += predicted(loaded, (first, second), vary=False)
             if interrupted(made):
                 break
     compared = [compare(one.base, other.base) for one, other in zip(made[::2], made[1::2], strict=False)]

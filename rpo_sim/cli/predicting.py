@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import typer
 
 from rpo_sim.cli.progress import run_progress
+from rpo_sim.cli.simulation import Simulation
 
 if TYPE_CHECKING:
     from rpo_sim.analysis.prediction import Prediction, Where
@@ -98,6 +99,36 @@ def kept_in(path: Path | None) -> "Iterator[Checkpoint | None]":
         if found := checkpoint.blocks() * RUNS_PER_BLOCK:
             typer.echo(f"{path}: {found:,} finished runs found; what is there is not run again", err=True)
         yield checkpoint
+
+
+class Predicted(Protocol):
+    """Simulates a scenario on platforms, and with ``vary`` also with the assumptions halved and doubled."""
+
+    def __call__(
+        self, loaded: "LoadedScenario", platforms: Sequence[str], *, vary: bool
+    ) -> "list[Prediction]":
+        """A prediction per platform."""
+
+
+@contextmanager
+def simulating(how: Simulation, scenarios: "Sequence[LoadedScenario]") -> Iterator[Predicted]:
+    """Everything that these scenarios are simulated with: profile, bindings, checkpoint and workers."""
+    profile = read_profile(how.profile)
+    binds = read_binds(how.bind, scenarios, profile)
+    with (
+        kept_in(how.checkpoint) as checkpoint,
+        worker_pool(how.workers, how.runs, how.executor) as where,
+    ):
+        yield functools.partial(
+            predictions,
+            profile=profile,
+            binds=binds,
+            seed=how.seed,
+            runs=how.runs,
+            engine=how.engine,
+            where=where,
+            checkpoint=checkpoint,
+        )
 
 
 def predictions(

@@ -5,19 +5,8 @@ from typing import Annotated
 
 import typer
 
-from rpo_sim.cli.options import (
-    BindOption,
-    CheckpointOption,
-    EngineOption,
-    ExecutorOption,
-    OutputOption,
-    PlatformsOption,
-    ProfileOption,
-    RunsOption,
-    ScenarioArgument,
-    SeedOption,
-    WorkersOption,
-)
+from rpo_sim.cli.options import OutputOption, ScenarioArgument
+from rpo_sim.cli.simulation import Simulation, with_simulation
 
 
 def register(app: typer.Typer) -> None:
@@ -25,17 +14,10 @@ def register(app: typer.Typer) -> None:
     app.command("simulate")(simulate)
 
 
+@with_simulation
 def simulate(
     scenario: ScenarioArgument,
-    platform: PlatformsOption = None,
-    profile: ProfileOption = None,
-    bind: BindOption = None,
-    runs: RunsOption = 2000,
-    seed: SeedOption = 1,
-    engine: EngineOption = "auto",
-    workers: WorkersOption = 0,
-    executor: ExecutorOption = None,
-    checkpoint: CheckpointOption = None,
+    how: Simulation,
     vary: Annotated[
         bool,
         typer.Option(
@@ -53,62 +35,30 @@ def simulate(
             show_default=False,
         ),
     ] = None,
-    trace: Annotated[
-        bool, typer.Option("--trace", help="Tell one run, event by event, instead of simulating many.")
-    ] = False,
-    run: Annotated[int, typer.Option(min=0, metavar="N", help="Which run --trace tells.")] = 0,
     output: OutputOption = "table",
 ) -> None:
     """Predict the RPA and RTA of a scenario, with intervals, and show where the time goes.
 
     The failure strikes at a random moment of the schedules; what survives is recovered through the waves,
     slots and links of the scenario. Stages that nothing was measured for rest on the scenario's
-    assumptions, and the output says which share of the RTA that is.
+    assumptions, and the output says which share of the RTA that is. `replay` tells a single run.
 
     Examples:
 
         rpo-sim simulate single-vm-restore --runs 500
         rpo-sim simulate site-failure --vary --out site.json
-        rpo-sim simulate single-vm-restore --platform vmware --trace --run 7
     """
-    from rpo_sim.cli.predicting import (
-        chosen_platforms,
-        kept_in,
-        note_interruption,
-        predictions,
-        read_binds,
-        read_profile,
-        worker_pool,
-    )
+    from rpo_sim.cli.predicting import chosen_platforms, note_interruption, simulating
     from rpo_sim.report.predictions import render_predictions
-    from rpo_sim.results import check_writable, save_results
+    from rpo_sim.results_file import check_writable, save_results
     from rpo_sim.scenario.load import load_scenario
 
     loaded = load_scenario(scenario)
-    platforms = chosen_platforms(loaded, platform)
-    measured = read_profile(profile)
-    binds = read_binds(bind, [loaded], measured)
-    if trace:
-        from rpo_sim.cli.replay import told
-
-        for name in platforms:
-            typer.echo(told(loaded, name, measured, binds, seed, run), nl=False)
-        return
+    platforms = chosen_platforms(loaded, how.platform)
     if out is not None:
         check_writable(out)
-    with kept_in(checkpoint) as kept, worker_pool(workers, runs, executor) as where:
-        made = predictions(
-            loaded,
-            platforms,
-            profile=measured,
-            binds=binds,
-            seed=seed,
-            runs=runs,
-            vary=vary,
-            engine=engine,
-            where=where,
-            checkpoint=kept,
-        )
+    with simulating(how, [loaded]) as predicted:
+        made = predicted(loaded, platforms, vary=vary)
     typer.echo(render_predictions([prediction.base for prediction in made], output), nl=False)
     if out is not None:
         save_results([result for prediction in made for result in prediction.results()], out)

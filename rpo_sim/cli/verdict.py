@@ -1,24 +1,13 @@
 """`rpo-sim verdict`: are the objectives met, in the share of incidents that was asked for?"""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rpo_sim.cli.options import (
-    BindOption,
-    CheckpointOption,
-    Engine,
-    EngineOption,
-    ExecutorOption,
-    OutputOption,
-    PlatformsOption,
-    ProfileOption,
-    RunsOption,
-    SeedOption,
-    StoreOption,
-    WorkersOption,
-)
+from rpo_sim.cli.options import OutputOption, PlatformsOption, StoreOption
+from rpo_sim.cli.simulation import Simulation, with_simulation
 
 if TYPE_CHECKING:
     from rpo_sim.analysis.prediction import Prediction
@@ -30,6 +19,7 @@ def register(app: typer.Typer) -> None:
     app.command("verdict")(verdict)
 
 
+@with_simulation
 def verdict(
     context: typer.Context,
     scenario: Annotated[
@@ -39,16 +29,8 @@ def verdict(
             help="A scenario file, a shipped one by its name, or results that `simulate --vary --out` wrote.",
         ),
     ],
-    platform: PlatformsOption = None,
-    profile: ProfileOption = None,
-    bind: BindOption = None,
+    how: Simulation,
     store: StoreOption = None,
-    runs: RunsOption = 2000,
-    seed: SeedOption = 1,
-    engine: EngineOption = "auto",
-    workers: WorkersOption = 0,
-    executor: ExecutorOption = None,
-    checkpoint: CheckpointOption = None,
     output: OutputOption = "table",
 ) -> None:
     """Judge a scenario: predicted by simulation, demonstrated by drills, the worse of both as the headline.
@@ -83,21 +65,19 @@ def verdict(
 
     drills = _drills(store)
     if scenario.endswith(".json"):
-        _refuse_options(
-            context, "profile", "bind", "runs", "seed", "engine", "workers", "executor", "checkpoint"
-        )
-        made = _saved(scenario, platform)
+        _refuse_options(context)
+        made = _saved(scenario, how.platform)
     else:
-        made = _predict(scenario, platform, profile, bind, runs, seed, engine, workers, executor, checkpoint)
+        made = _predict(scenario, how)
     verdicts = [judged for prediction in made for judged in judge(prediction, drills)]
     typer.echo(render_verdicts(verdicts, output), nl=False)
     note_interruption(made)
     raise typer.Exit(exit_code([judged.headline for judged in verdicts]))
 
 
-def _refuse_options(context: typer.Context, *names: str) -> None:
-    """Saved results cannot be simulated otherwise."""
-    for name in names:
+def _refuse_options(context: typer.Context) -> None:
+    """Saved results cannot be simulated otherwise; a platform of them can be chosen."""
+    for name in (field.name for field in fields(Simulation) if field.name != "platform"):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             raise typer.BadParameter(
@@ -108,7 +88,7 @@ def _refuse_options(context: typer.Context, *names: str) -> None:
 
 def _saved(path: str, platform: PlatformsOption) -> "list[Prediction]":
     from rpo_sim.analysis.prediction import gather
-    from rpo_sim.results import load_results
+    from rpo_sim.results_file import load_results
 
     results = load_results(Path(path))
     known = {result.platform for result in results}
@@ -120,45 +100,14 @@ def _saved(path: str, platform: PlatformsOption) -> "list[Prediction]":
     return gather([result for result in results if not platform or result.platform in platform])
 
 
-def _predict(
-    scenario: str,
-    platform: PlatformsOption,
-    profile: ProfileOption,
-    bind: BindOption,
-    runs: int,
-    seed: int,
-    engine: Engine,
-    workers: int,
-    executor: str | None,
-    checkpoint: Path | None,
-) -> "list[Prediction]":
-    from rpo_sim.cli.predicting import (
-        chosen_platforms,
-        kept_in,
-        predictions,
-        read_binds,
-        read_profile,
-        worker_pool,
-    )
+def _predict(scenario: str, how: Simulation) -> "list[Prediction]":
+    from rpo_sim.cli.predicting import chosen_platforms, simulating
     from rpo_sim.scenario.load import load_scenario
 
     loaded = load_scenario(scenario)
-    platforms = chosen_platforms(loaded, platform)
-    measured = read_profile(profile)
-    binds = read_binds(bind, [loaded], measured)
-    with kept_in(checkpoint) as kept, worker_pool(workers, runs, executor) as where:
-        return predictions(
-            loaded,
-            platforms,
-            profile=measured,
-            binds=binds,
-            seed=seed,
-            runs=runs,
-            vary=True,
-            engine=engine,
-            where=where,
-            checkpoint=kept,
-        )
+    platforms = chosen_platforms(loaded, how.platform)
+    with simulating(how, [loaded]) as predicted:
+        return predicted(loaded, platforms, vary=True)
 
 
 def _drills(store: StoreOption) -> "list[Observation]":

@@ -78,12 +78,17 @@ def read_sweeps(observations: Sequence[Observation]) -> Sweeps:
     for members in _together(observations):
         if len(members) == 1:
             singles += [item for item in members if (item.concurrency or 1) == 1 and _usable(item)]
-        elif all(map(_usable, members)) and len({_size(item) for item in members}) == 1:
+        elif all(_usable(item) and _undisturbed(item, members) for item in members):
             bursts.append(_burst(members))
         else:
             unlike += 1
     notes = (
-        [f"{unlike} bursts left out: a member failed, had not ended or was of another size"] if unlike else []
+        [
+            f"{unlike} bursts left out: a member failed, had not ended or was of another size, or others "
+            "were at work"
+        ]
+        if unlike
+        else []
     )
     sweeps = Sweeps(bursts=tuple(bursts), singles=_by_size(singles), notes=tuple(notes))
     _require(sweeps)
@@ -114,6 +119,11 @@ def _started(item: Observation) -> float:
 def _usable(item: Observation) -> bool:
     finished = item.outcome is Outcome.SUCCEEDED and math.isfinite(item.upper_seconds)
     return finished and item.started_at is not None and item.upper_seconds > 0 and item.count == 1
+
+
+def _undisturbed(item: Observation, members: Sequence[Observation]) -> bool:
+    """Whether it is like the first, and no more were in flight than the burst had members."""
+    return _size(item) == _size(members[0]) and (item.concurrency or 1) <= len(members)
 
 
 def _size(item: Observation) -> int:

@@ -7,14 +7,16 @@ import numpy as np
 from rpo_sim.distributions.base import FloatArray
 from rpo_sim.model import simpy_engine
 from rpo_sim.model.block import RUNS_PER_BLOCK, BlockDraws
-from rpo_sim.model.choices import Choices, choices
+from rpo_sim.model.choices import Choices, Seen, choices, seen
 from rpo_sim.model.draws import Draws
 from rpo_sim.model.engines import Engine
 from rpo_sim.model.figures import also, copy_rpa, critical
 from rpo_sim.model.plan import Plan
-from rpo_sim.model.protection import Incident, Points, recovery_points, strike
+from rpo_sim.model.protection.histories import recovery_points
+from rpo_sim.model.protection.incident import Incident, strike
+from rpo_sim.model.protection.records import Points
 from rpo_sim.model.run import Recoveries, Recovery, run_inputs
-from rpo_sim.model.suspects import suspects
+from rpo_sim.model.tokens import with_drawn_tokens
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,10 +36,11 @@ class BlockResult:
 
 def run_block(plan: Plan, seed: int, block: int, engine: Engine = "simpy") -> BlockResult:
     """Simulate one block of runs in this process."""
-    draws = BlockDraws(plan, _draws(seed, engine), block)
+    keyed = _draws(seed, engine)
+    draws = BlockDraws(plan, keyed, block)
     incident = strike(plan, draws)
     newest, given = points_of(plan, draws, incident)
-    found = recoveries(plan, draws, given, engine)
+    found = recoveries(with_drawn_tokens(plan, keyed, block), draws, given, engine)
     failed_at = incident.failed_at[:, None]
     copies = np.array([step.copy for step in plan.path], dtype=np.intp)
     used = np.where(found.step >= 0, copies[found.step], -1)
@@ -68,20 +71,23 @@ def _draws(seed: int, engine: Engine) -> Draws:
 def replay(plan: Plan, seed: int, run: int) -> Recovery:
     """One run again, with its journal: always by the engine that a person can read."""
     block, row = divmod(run, RUNS_PER_BLOCK)
-    draws = BlockDraws(plan, Draws(seed), block)
+    keyed = Draws(seed)
+    draws = BlockDraws(plan, keyed, block)
     _, given = points_of(plan, draws, strike(plan, draws))
-    return simpy_engine.recover(plan, run_inputs(plan, draws, given, row))
+    drawn = with_drawn_tokens(plan, keyed, block)
+    return simpy_engine.recover(drawn, run_inputs(drawn, draws, given, row))
 
 
 def points_of(plan: Plan, draws: BlockDraws, incident: Incident) -> tuple[FloatArray, Choices]:
     """The newest usable cut of each copy, shape (copies, runs, VMs), and what the VMs choose from."""
-    bad: dict[int, FloatArray] = {}
+    found: dict[int, Seen] = {}
 
     def look(copy: int, points: Points) -> None:
-        bad[copy] = suspects(plan.copies[copy], points, incident)
+        found[copy] = seen(plan.copies[copy], points, incident)
 
-    newest = recovery_points(plan, draws, incident, simpy_engine.protect, look if plan.tried else None)
-    return newest, choices(plan, incident, newest, bad)
+    asks = plan.tried or plan.asks_chain
+    newest = recovery_points(plan, draws, incident, simpy_engine.protect, look if asks else None)
+    return newest, choices(plan, incident, newest, found)
 
 
 def recoveries(plan: Plan, draws: BlockDraws, given: Choices, engine: Engine) -> Recoveries:

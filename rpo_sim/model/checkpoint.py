@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 import rpo_sim
-from rpo_sim.distributions.base import FloatArray
 from rpo_sim.errors import ModelError
 from rpo_sim.model.plan import Plan
 
 COMMIT_SECONDS = 1.0  # what a kill can cost; each commit waits for the disk
 _CHECKSUM_BYTES = hashlib.sha256().digest_size
 _APPLICATION = 0x52504F43  # "RPOC": tells our files from other databases
+_LAYOUT = 2  # of what is kept of a block; 0 was every VM of every run, and nothing else
 _SCHEMA = """
 CREATE TABLE experiments (
     id INTEGER PRIMARY KEY, scenario TEXT, platform TEXT, factor REAL,
@@ -32,7 +33,7 @@ CREATE TABLE experiments (
 CREATE TABLE blocks (experiment INTEGER, block INTEGER, arrays BLOB, PRIMARY KEY (experiment, block));
 """
 
-Arrays = dict[str, FloatArray]
+Arrays = dict[str, npt.NDArray[Any]]
 
 
 class Checkpoint:
@@ -128,7 +129,7 @@ def open_checkpoint(path: Path) -> Iterator[Checkpoint]:
     Raises
     ------
     ModelError
-        If it is no checkpoint, is in use, or cannot be written.
+        If it is no checkpoint, is of another version, is in use, or cannot be written.
     """
     with _in_words(path):
         connection = sqlite3.connect(path, timeout=1.0)
@@ -149,12 +150,19 @@ def _prepare(path: Path, connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN EXCLUSIVE")
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (layout,) = connection.execute("PRAGMA user_version").fetchone()
     if not tables:
         connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+        connection.execute(f"PRAGMA user_version = {_LAYOUT}")
         for statement in _SCHEMA.split(";"):
             connection.execute(statement)
     elif application != _APPLICATION:
         raise ModelError(f"{path}: is no checkpoint of rpo-sim; name another file with --checkpoint")
+    elif layout != _LAYOUT:
+        raise ModelError(
+            f"{path}: keeps blocks as another version of rpo-sim did (layout {layout}, here {_LAYOUT}); "
+            "name another file with --checkpoint, or delete this one"
+        )
     connection.commit()
 
 

@@ -6,8 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from rpo_sim.distributions.base import FloatArray
-from rpo_sim.model.plan import Plan
-from rpo_sim.model.protection import Incident
+from rpo_sim.model.plan import CopyPlan, Plan
+from rpo_sim.model.protection.incident import Incident
+from rpo_sim.model.protection.points import newest_chain
+from rpo_sim.model.protection.records import Points
+from rpo_sim.model.protection.suspects import suspects
 from rpo_sim.model.time_of_day import DAY_SECONDS
 
 IntArray = npt.NDArray[np.int32]
@@ -26,16 +29,43 @@ class Choices:
     suspects : tuple of ndarray, one per step, shape (points, runs, VMs), float seconds
         From each tainted point to the failure, newest first, then inf; empty unless points are tried one
         by one.
+    chains : tuple of ndarray, one per step, shape (points + 1, runs, VMs), float bytes
+        What must be read to reach each of those points, and last the newest usable one; empty unless a
+        stage asks.
     time_of_day : ndarray, shape (runs,), float seconds since midnight
     """
 
     steps: IntArray
     rpa: FloatArray
     suspects: tuple[FloatArray, ...]
+    chains: tuple[FloatArray, ...]
     time_of_day: FloatArray
 
 
-def choices(plan: Plan, incident: Incident, newest: FloatArray, tainted: dict[int, FloatArray]) -> Choices:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What else than the newest usable cut is asked of a copy's points.
+
+    ``tainted`` are the cuts of its tainted points, newest first, then -inf, shape (points, runs, VMs);
+    ``chains`` the bytes to read to reach these, and last the newest usable one.
+    """
+
+    tainted: FloatArray
+    chains: FloatArray
+
+
+def seen(copy: CopyPlan, points: Points, incident: Incident) -> Seen:
+    """Look at all points of a copy."""
+    tainted, read = suspects(copy, points, incident)
+    newest = (
+        np.zeros(points.cut_at.shape[1:])
+        if points.chain_bytes is None
+        else newest_chain(copy, points, incident)
+    )
+    return Seen(tainted=tainted, chains=np.concatenate([read, newest[None]]))
+
+
+def choices(plan: Plan, incident: Incident, newest: FloatArray, seen: dict[int, Seen]) -> Choices:
     """The choices of all VMs.
 
     Parameters
@@ -44,20 +74,37 @@ def choices(plan: Plan, incident: Incident, newest: FloatArray, tainted: dict[in
     incident : Incident
     newest : ndarray, shape (copies, runs, VMs), float seconds
         The newest usable cut of each copy; -inf where none is.
-    tainted : mapping of copy to ndarray, shape (points, runs, VMs), float seconds
-        Cuts of its tainted points, newest first, then -inf; empty unless points are tried one by one.
+    seen : mapping of copy to Seen
+        Of the copies that keep points, where points are tried one by one or a stage reads chains.
     """
     failed_at = incident.failed_at[:, None]
     rpa = np.stack([failed_at - newest[step.copy] for step in plan.path])
     none = np.zeros((0, *rpa.shape[1:]))  # a synchronous copy keeps no points to go back to
-    bad = tuple(failed_at - tainted.get(step.copy, none) for step in plan.path) if plan.tried else ()
+    tainted = [seen[step.copy].tainted if step.copy in seen else none for step in plan.path]
+    bad = tuple(failed_at - cuts for cuts in tainted) if plan.tried else ()
     looks_good = np.stack([(ages < np.inf).any(axis=0) for ages in bad]) if bad else False
     return Choices(
         steps=_ordered(plan, np.moveaxis(rpa, 0, -1), np.moveaxis((rpa < np.inf) | looks_good, 0, -1)),
         rpa=rpa,
         suspects=bad,
+        chains=_chains(plan, seen, rpa.shape[1:]) if plan.asks_chain else (),
         time_of_day=incident.failed_at % DAY_SECONDS,
     )
+
+
+def _chains(plan: Plan, seen: dict[int, Seen], shape: tuple[int, ...]) -> tuple[FloatArray, ...]:
+    """Where each point stands alone, all bytes in use are read."""
+    used = np.repeat(
+        [float(sum(group.used)) for group in plan.groups], [group.count for group in plan.groups]
+    )
+
+    def chain(copy: int) -> FloatArray:
+        if copy in seen and plan.copies[copy].cycle is not None:
+            return seen[copy].chains
+        points = len(seen[copy].chains) if copy in seen else 1
+        return np.broadcast_to(used, (points, *shape))
+
+    return tuple(chain(step.copy) for step in plan.path)
 
 
 def _ordered(plan: Plan, rpa: FloatArray, usable: npt.NDArray[np.bool_]) -> IntArray:

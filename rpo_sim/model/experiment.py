@@ -4,24 +4,23 @@ import itertools
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from dataclasses import fields
 
-import numpy as np
-
-from rpo_sim.distributions.base import FloatArray
 from rpo_sim.errors import ModelError
 from rpo_sim.model.block import RUNS_PER_BLOCK
-from rpo_sim.model.block_runs import BlockResult, run_block
 from rpo_sim.model.checkpoint import Checkpoint
 from rpo_sim.model.engines import Engine
 from rpo_sim.model.figures import activity_names, also_names
+from rpo_sim.model.kept import Gathered, KeptBlock, groups_of, kept_block
 from rpo_sim.model.plan import Chance, Input, Plan
+from rpo_sim.model.protection.worst_case import worst_cases
 from rpo_sim.model.scatter import in_order
-from rpo_sim.model.worst_case import worst_cases
+from rpo_sim.model.undisturbed import undisturbed
+from rpo_sim.per_vm import EXACT_CELLS
 from rpo_sim.results import InputNote, ResultSet, TierRuns
 
 LEAST_BLOCKS = 80
 DEFAULT_RUNS = LEAST_BLOCKS * RUNS_PER_BLOCK
+_WAITING_BYTES = 2**26  # of finished blocks whose turn has not come
 
 Progress = Callable[[int, int], None]
 
@@ -36,8 +35,12 @@ def simulate(
     progress: Progress | None = None,
     digests: dict[str, str] | None = None,
     checkpoint: Checkpoint | None = None,
+    exact_cells: int = EXACT_CELLS,
 ) -> ResultSet:
     """Simulate many runs.
+
+    Memory does not grow with the runs but for a few numbers for each of them: some hundred bytes, whatever
+    the number of VMs.
 
     Parameters
     ----------
@@ -57,6 +60,9 @@ def simulate(
         Digests of the files that went in, to be kept with the result.
     checkpoint : Checkpoint, optional
         Where finished blocks are kept, and taken from if they are there (see `open_checkpoint`).
+    exact_cells : int
+        Runs times VMs up to which every VM's RPA and RTA of every run is kept; beyond, each VM has
+        histograms of the two (see `rpo_sim.histograms`). All other figures are exact in either case.
 
     Returns
     -------
@@ -77,18 +83,19 @@ def simulate(
         from rpo_sim.model import compiled_engine
 
         compiled_engine.prepare(plan, seed)
-    done: list[BlockResult] = []
+    gathered = Gathered(plan, blocks, exact=blocks * RUNS_PER_BLOCK * plan.n_vms <= exact_cells)
     interrupted = False
     try:
-        for result in _blocks(plan, seed, range(blocks), engine, executor, checkpoint):
-            done.append(result)
+        for block in _blocks(plan, seed, range(blocks), engine, executor, checkpoint, gathered.exact):
+            with undisturbed():
+                gathered.add(block)
             if progress is not None:
-                progress(len(done) * RUNS_PER_BLOCK, blocks * RUNS_PER_BLOCK)
+                progress(gathered.runs, blocks * RUNS_PER_BLOCK)
     except KeyboardInterrupt:
-        if not done:
+        if not gathered.runs:
             raise
         interrupted = True
-    return _result_set(plan, seed, done, interrupted, digests or {})
+    return _result_set(plan, seed, gathered, interrupted, digests or {})
 
 
 def _blocks(
@@ -98,60 +105,38 @@ def _blocks(
     engine: Engine,
     executor: Executor | None,
     checkpoint: Checkpoint | None,
-) -> Iterator[BlockResult]:
+    exact: bool,
+) -> Iterator[KeptBlock]:
     """The blocks in order, those that are kept first."""
     if checkpoint is not None:
         experiment, kept = checkpoint.experiment(plan, seed), 0
         for arrays in checkpoint.kept(experiment, len(blocks)):
+            found = KeptBlock(**arrays)
+            if exact and not found.exact:  # of a larger experiment, which has less of each block
+                break
             kept += 1
-            yield BlockResult(**arrays)
-        rest = _blocks(plan, seed, blocks[kept:], engine, executor, None)
+            yield found if exact else found.coded()
+        rest = _blocks(plan, seed, blocks[kept:], engine, executor, None, exact)
         for block, result in enumerate(rest, start=kept):
-            checkpoint.keep(experiment, block, {f.name: getattr(result, f.name) for f in fields(result)})
+            checkpoint.keep(experiment, block, result.arrays())
             yield result
         return
-    calls = ((plan, seed, block, engine) for block in blocks)
+    calls = ((plan, seed, block, engine, exact) for block in blocks)
     if executor is None:
-        yield from itertools.starmap(run_block, calls)
+        yield from itertools.starmap(kept_block, calls)
     else:
-        yield from in_order(executor, run_block, calls, in_flight=_in_flight(plan))
+        yield from in_order(executor, kept_block, calls, in_flight=_in_flight(plan, exact))
 
 
-def _in_flight(plan: Plan) -> int:
-    """Blocks that may wait for their turn: enough for a large cluster, in some 256 MiB at most."""
-    block_bytes = RUNS_PER_BLOCK * plan.n_vms * 3 * 8
-    return max(2 * (os.cpu_count() or 1), min(1024, 2**28 // block_bytes))
+def _in_flight(plan: Plan, exact: bool) -> int:
+    """Blocks that may wait for their turn: enough for a large cluster, in some 64 MiB at most."""
+    block_bytes = RUNS_PER_BLOCK * plan.n_vms * 2 * (8 if exact else 2)
+    return max(2 * (os.cpu_count() or 1), min(1024, _WAITING_BYTES // block_bytes))
 
 
 def _result_set(
-    plan: Plan, seed: int, done: list[BlockResult], interrupted: bool, digests: dict[str, str]
+    plan: Plan, seed: int, gathered: Gathered, interrupted: bool, digests: dict[str, str]
 ) -> ResultSet:
-    def joined(name: str) -> FloatArray:
-        return np.concatenate([getattr(block, name) for block in done])
-
-    vm_rpa, vm_rta, vm_best = joined("vm_rpa"), joined("vm_rta"), joined("vm_rpa_best")
-    also = joined("also")
-    evidence, activities, declared_at = joined("evidence"), joined("activities"), joined("declared_at")
-    copy_rpa = joined("copy_rpa")
-    tiers = []
-    for t, tier in enumerate(plan.tiers):
-        vms = [vm for group in plan.groups if group.tier == t for vm in group.vms]
-        rta = vm_rta[:, vms].max(axis=1)
-        tiers.append(
-            TierRuns(
-                tier=tier,
-                vms=len(vms),
-                rpa=vm_rpa[:, vms].max(axis=1),
-                rpa_best=vm_best[:, vms].max(axis=1),
-                rta=rta,
-                rta_from_declaration=rta - declared_at,
-                evidence=evidence[:, t],
-                activities=activities[:, t],
-                also={name: also[:, t, i] for i, name in enumerate(also_names(plan))},
-                worst_cases=worst_cases(plan, t),
-                copy_rpa=copy_rpa[:, t],
-            )
-        )
     return ResultSet(
         scenario=plan.scenario,
         platform=plan.platform,
@@ -159,14 +144,33 @@ def _result_set(
         runs_per_block=RUNS_PER_BLOCK,
         assumed_factor=plan.assumed_factor,
         interrupted=interrupted,
-        tiers=tuple(tiers),
+        tiers=tuple(_tier_runs(plan, t, gathered) for t in range(len(plan.tiers))),
         activities=activity_names(plan),
         inputs=tuple(_note(item) for item in plan.inputs()),
         groups=tuple((group.name, group.count) for group in plan.groups),
-        age=joined("age"),
-        vm_rpa=vm_rpa,
-        vm_rta=vm_rta,
+        age=gathered.rows("age"),
+        across=gathered.across(),
+        per_vm_rpa=gathered.per_vm("vm_rpa"),
+        per_vm_rta=gathered.per_vm("vm_rta"),
         digests=digests,
+    )
+
+
+def _tier_runs(plan: Plan, t: int, gathered: Gathered) -> TierRuns:
+    groups, also = groups_of(plan, t), gathered.rows("also")
+    rta = gathered.rows("last_rta")[:, groups].max(axis=1)
+    return TierRuns(
+        tier=plan.tiers[t],
+        vms=sum(plan.groups[g].count for g in groups),
+        rpa=gathered.rows("last_rpa")[:, groups].max(axis=1),
+        rpa_best=gathered.rows("rpa_best")[:, t],
+        rta=rta,
+        rta_from_declaration=rta - gathered.rows("declared_at"),
+        evidence=gathered.rows("evidence")[:, t],
+        activities=gathered.rows("activities")[:, t],
+        also={name: also[:, t, i] for i, name in enumerate(also_names(plan))},
+        worst_cases=worst_cases(plan, t),
+        copy_rpa=gathered.rows("copy_rpa")[:, t],
     )
 
 

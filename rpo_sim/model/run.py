@@ -49,6 +49,9 @@ class RunInputs:
         From the newest usable point of the step's copy to the failure; empty where no stage asks.
     suspects : tuple, one per step, of tuples, one per VM, of tuples of float, seconds
         From each tainted point to the failure, newest first; empty unless points are tried one by one.
+    chains : tuple, one per step, of tuples, one per point, of tuples of float, one per VM; bytes
+        What must be read to reach each tainted point, and last the newest usable one; empty where no stage
+        asks.
     options : tuple, one per VM, of tuples of path step indices
         The steps whose copy has a usable point for the VM, in the order in which they are tried.
     """
@@ -61,6 +64,7 @@ class RunInputs:
     time_of_day: float = 0.0
     windows: tuple[tuple[float, ...], ...] = ()
     suspects: tuple[tuple[tuple[float, ...], ...], ...] = ()
+    chains: tuple[tuple[tuple[float, ...], ...], ...] = ()
 
     def stage_seconds(self, stage: StagePlan, attempt: int) -> list[float]:
         """Durations of that attempt, one per member of the stage's unit."""
@@ -75,6 +79,13 @@ class RunInputs:
         """From the point that a VM tries as its ``point``-th of a step to the failure, in seconds."""
         bad = self.suspects_of(step, vm)
         return bad[point] if point < len(bad) else self.windows[step][vm]
+
+    def chain_bytes(self, step: int, vm: int, point: int) -> float:
+        """What must be read to reach that point; 0 where no stage asks."""
+        if not self.chains:
+            return 0.0
+        chain = self.chains[step]
+        return chain[point if point < len(self.suspects_of(step, vm)) else -1][vm]
 
     def stage_slopes(self, stage: StagePlan, attempt: int) -> list[float]:
         """How much longer that attempt takes with twice the bytes in use, per member."""
@@ -115,6 +126,7 @@ def run_inputs(plan: Plan, block: BlockDraws, given: Choices, row: int) -> RunIn
             tuple(tuple(age for age in column if age < np.inf) for column in ages[:, row].T.tolist())
             for ages in given.suspects
         ),
+        chains=tuple(tuple(tuple(row_.tolist()) for row_ in chain[:, row]) for chain in given.chains),
     )
 
 

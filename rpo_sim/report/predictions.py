@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 
+from rpo_sim.across_vms import ONE_VM_LEVELS
 from rpo_sim.intervals import Interval
 from rpo_sim.report.histogram import histogram
 from rpo_sim.report.protection import protection_for_people, protection_rows
@@ -159,6 +160,7 @@ def _document(result: ResultSet) -> Row:
             **_spread("rta_p95", result.one_vm_rta(0.95), "_seconds"),
         },
         "groups": _group_rows(result),
+        "each_vm": _per_vm_row(result),
         "tiers": [
             {
                 "tier": runs.tier.name,
@@ -212,14 +214,15 @@ def _afterwards_text(result: ResultSet, runs: TierRuns) -> str:
 
 
 def _group_rows(result: ResultSet) -> list[Row]:
-    """RPA and RTA of a single VM of each group, over runs and VMs."""
+    """RPA and RTA of the first and the last VM of each group."""
     rows: list[Row] = []
-    for name, columns in result.group_columns().items():
-        row: dict[str, object] = {"group": name, "vms": columns.stop - columns.start}
-        for figure, table in (("rpa", result.vm_rpa), ("rta", result.vm_rta)):
-            worst, typical = table[:, columns].max(axis=1), table[:, columns].min(axis=1)
-            row |= _spread(f"{figure}_last_p95", result.quantile(worst, 0.95), "_seconds")
-            row |= _spread(f"{figure}_first_p50", result.quantile(typical, 0.5), "_seconds")
+    across = result.across
+    ends = {"rpa": (across.first_rpa, across.last_rpa), "rta": (across.first_rta, across.last_rta)}
+    for g, (name, vms) in enumerate(result.groups):
+        row: dict[str, object] = {"group": name, "vms": vms}
+        for figure, (first, last) in ends.items():
+            row |= _spread(f"{figure}_last_p95", result.quantile(last[:, g], 0.95), "_seconds")
+            row |= _spread(f"{figure}_first_p50", result.quantile(first[:, g], 0.5), "_seconds")
         rows.append(row)
     return rows
 
@@ -245,6 +248,7 @@ def _page(result: ResultSet, output: Output) -> str:
         text += f"RTA of {runs.tier.name} rests on: {evidence_text(runs)}{line}"
         notes = (_no_capacity_text(result, runs), _afterwards_text(result, runs))
         text += "".join(f"{note}{line}" for note in notes if note)
+    text += _per_vm_text(result, line)
     if result.interrupted:
         text += f"interrupted: only {result.runs} runs were simulated\n"
     return text.rstrip("\n") + "\n"
@@ -252,11 +256,26 @@ def _page(result: ResultSet, output: Output) -> str:
 
 def _one_vm(result: ResultSet, line: str) -> str:
     """How a single VM fares among all, where they do not end together."""
-    if np.ptp(np.where(np.isfinite(result.vm_rta), result.vm_rta, 0.0), axis=1).max() == 0:
+    across = result.across
+    if (across.first_rta.min(axis=1) == across.last_rta.max(axis=1)).all():
         return ""
-    p50, p95 = (duration_text(result.one_vm_rta(p)) for p in (0.5, 0.95))
-    n = result.vm_rta.shape[1]
+    p50, p95 = (duration_text(result.one_vm_rta(p)) for p in ONE_VM_LEVELS)
+    n = sum(vms for _, vms in result.groups)
     return f"RTA of one VM among {n}: half of them within {p50}, 95% of them within {p95}{line}"
+
+
+def _per_vm_row(result: ResultSet) -> Row:
+    """Whether the result has every run of every VM, or how far its quantiles of a VM may be off."""
+    error = result.per_vm_rta.relative_error
+    return {"kept_as": "histograms" if error else "every run", "relative_error": error}
+
+
+def _per_vm_text(result: ResultSet, line: str) -> str:
+    row = _per_vm_row(result)
+    if not row["relative_error"]:
+        return ""
+    error = format_ratio(result.per_vm_rta.relative_error)
+    return f"figures of each VM are kept as {row['kept_as']}, within {error}; those above are exact{line}"
 
 
 def _for_people(result: ResultSet, runs: TierRuns, gap: str) -> list[Row]:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from rpo_sim.scenario.estate import Group
 from rpo_sim.scenario.inputs import Duration, Lag, Probability
 from rpo_sim.scenario.quantities import (
     Bytes,
@@ -42,6 +43,12 @@ class Cycle(Part):
     full: PositiveSeconds
     bytes: Literal["used", "capacity"] | Bytes = "used"
     duration: Duration | None = None
+
+    def full_bytes(self, group: Group) -> int:
+        """Bytes of a full of one VM of the group."""
+        if isinstance(self.bytes, int):
+            return self.bytes
+        return group.used_bytes if self.bytes == "used" else group.capacity_bytes
 
 
 class RestoreTest(Part):

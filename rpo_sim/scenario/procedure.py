@@ -48,6 +48,7 @@ class Waves(Part):
     differs_because: Reason | None = None
 
 
+POINT_BYTES = ("changed", "written", "chain")  # what a run decides, by the point that is restored
 AFTERWARDS = ("migrate", "failback", "reprotect", "cleanup")  # after the RTA, never in it
 StageKind = Literal[
     "contain", "services", "fence", "promote", "prepare", "data", "attach", "network", "boot",
@@ -66,7 +67,7 @@ class Stage(Part):
     by: str | None = None
     duration: Duration | None = None
     times: Positive | Times | None = None
-    bytes: Literal["used", "capacity", "changed", "written"] | Bytes | None = None
+    bytes: Literal["used", "capacity", "changed", "written", "chain"] | Bytes | None = None
     over: Name | None = None
     scan_rate: BytesPerSecond | None = None
     contention: StageContention | None = None
@@ -91,7 +92,7 @@ class Stage(Part):
         if self.scan_rate is not None and (self.over is not None or self.bytes is None):
             raise ValueError("a `scan_rate` reads the `bytes` of a stage that is `over` no link")
         if self.over is not None and self.bytes is None:
-            raise ValueError("`over` a link needs `bytes`: used, capacity, changed, written or a size")
+            raise ValueError("`over` a link needs `bytes`: used, capacity, changed, written, chain or a size")
         return self
 
     @model_validator(mode="after")

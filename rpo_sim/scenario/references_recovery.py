@@ -154,10 +154,29 @@ def _transfer(scenario: Scenario, platform: str, index: int, stage: Stage) -> It
         what = f"`{stage.bytes}` is known of a VM or disk, not once per {stage.once_per}; write a size"
         yield Problem(path=stage_path(platform, index, "bytes"), what=what)
     field = {"changed": "change", "written": "writes"}.get(str(stage.bytes))
+    if stage.bytes == "chain":
+        yield from _chain(scenario, platform, index)
     lacking = [group.name for group in scenario.estate.groups if field and not getattr(group, field)]
     if lacking:
         what = f"`{stage.bytes}` needs `{field}` of every group; missing for {', '.join(lacking[:5])}"
         yield Problem(path=stage_path(platform, index, "bytes"), what=what)
+
+
+def _chain(scenario: Scenario, platform: str, index: int) -> Iterator[Problem]:
+    """A chain is read from copies whose fulls and incrementals have a size."""
+    path = stage_path(platform, index, "bytes")
+    copies = scenario.copies_of(platform)
+    used = [copies[step.copy_] for step in scenario.platforms[platform].recovery.path if step.copy_ in copies]
+    if not any(copy.cycle for copy in used):
+        what = (
+            "`chain` reads a full and its incrementals, and no copy of the path has a `cycle`; write `used`"
+        )
+        yield Problem(path=path, what=what)
+    lacking = [group.name for group in scenario.estate.groups if not group.change]
+    if lacking and any(copy.cycle and copy.bytes is None for copy in used):
+        names = ", ".join(lacking[:5])
+        what = f"`chain` needs `bytes` of the copy, or `change` of every group; missing for {names}"
+        yield Problem(path=path, what=what)
 
 
 def _contention(platform: str, index: int, stage: Stage) -> Iterator[Problem]:

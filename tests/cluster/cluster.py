@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.lab.api import CORE, RBAC, SNAPSHOTS, Api, Json, wait_for
+from tests.cluster.lab.api import CORE, PATIENCE_SECONDS, RBAC, SNAPSHOTS, Api, Json, wait_for
 from tests.cluster.lab.lab import Lab
 from tests.cluster.lab.objects import claim, snapshot_of
 
@@ -81,12 +81,12 @@ class Cluster:
         """Create a VolumeSnapshot of a PVC."""
         return self.api.create(self.path("volumesnapshots"), snapshot_of(name, pvc, self.snapshot_class))
 
-    def wait_bound(self, name: str, seconds: float = 60.0) -> Json:
+    def wait_bound(self, name: str, seconds: float = PATIENCE_SECONDS) -> Json:
         """Wait until a PVC is bound, and return it."""
         path = self.path("persistentvolumeclaims", name)
         return self._wait(path, lambda found: found["status"].get("phase") == "Bound", seconds)
 
-    def wait_ready(self, name: str, seconds: float = 60.0) -> Json:
+    def wait_ready(self, name: str, seconds: float = PATIENCE_SECONDS) -> Json:
         """Wait until a VolumeSnapshot is ready to use, and return it."""
         path = self.path("volumesnapshots", name)
         return self._wait(path, lambda found: found.get("status", {}).get("readyToUse"), seconds)

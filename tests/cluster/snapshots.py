@@ -1,6 +1,5 @@
-"""What the tests of `volume_snapshot` share: run it, see what the audit log says, play the kubelet."""
+"""What the tests of `volume_snapshot` share: run it, see what is left, play the kubelet."""
 
-import json
 import os
 import queue
 import subprocess
@@ -10,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ from rpo_sim.probe import CheckReport
 from rpo_sim.probe_contract import Recorder
 from rpo_sim.records import Observation
 from tests.cluster.cluster import Cluster
-from tests.cluster.lab.api import CORE, Json, wait_for
+from tests.cluster.lab.api import CORE, PATIENCE_SECONDS, Json, wait_for
 
 ALLOW = {"metadata": {"annotations": {"rpo-sim.io/allow": "measure"}}}
 KINDS = ("persistentvolumeclaims", "volumesnapshots", "pods")
@@ -77,7 +75,7 @@ class Running:
         except BaseException as error:  # noqa: BLE001 - it is looked at in the test's thread
             self.error = error
 
-    def wait_for(self, what: str, found: Callable[[], Any], seconds: float = 60.0) -> None:
+    def wait_for(self, what: str, found: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> None:
         """Until the test sees what it waits for; the probe's own error comes first."""
 
         def look() -> bool:
@@ -92,12 +90,12 @@ class Running:
         stage = {"snapshot": "ready", "restore": "bound"}[operation]
         return [one for one in self.seen if one.operation == operation and one.stage == stage]
 
-    def stop(self, seconds: float = 120.0) -> list[Observation]:
+    def stop(self, seconds: float = 2 * PATIENCE_SECONDS) -> list[Observation]:
         """Ask for an end, wait for it, raise what went wrong; all that was seen."""
         self._stop.set()
         return self.join(seconds)
 
-    def join(self, seconds: float = 120.0) -> list[Observation]:
+    def join(self, seconds: float = 2 * PATIENCE_SECONDS) -> list[Observation]:
         """Wait for the end; all that was seen."""
         assert self._thread is not None
         self._thread.join(seconds)
@@ -192,30 +190,6 @@ def options(chosen: BaseModel) -> list[str]:
 
 def _text(value: object) -> str:
     return str(value)
-
-
-def truths(cluster: Cluster) -> dict[str, float]:
-    """From the audit log: by uid, seconds from the create until the write that made it ready or bound."""
-    begun: dict[str, float] = {}
-    ended: dict[str, float] = {}
-    with cluster.lab.layout.audit_log.open(encoding="utf-8") as log:
-        for line in log:
-            if cluster.namespace not in line:
-                continue
-            event = json.loads(line)
-            answer = event.get("responseObject") or {}
-            uid, status = (answer.get("metadata") or {}).get("uid"), answer.get("status") or {}
-            if uid is None or not 200 <= event["responseStatus"].get("code", 0) < 300:
-                continue
-            if event["verb"] == "create" and event["objectRef"]["resource"] in KINDS:
-                begun[uid] = _seconds(event["requestReceivedTimestamp"])
-            elif status.get("readyToUse") is True or status.get("phase") == "Bound":
-                ended.setdefault(uid, _seconds(event["stageTimestamp"]))
-    return {uid: ended[uid] - begun[uid] for uid in begun.keys() & ended.keys()}
-
-
-def _seconds(stamp: str) -> float:
-    return datetime.fromisoformat(stamp).timestamp()
 
 
 def uid_of(one: Observation) -> str:

@@ -20,10 +20,11 @@ from rpo_sim.errors import ProbeDenied, ProbeUnavailable
 from rpo_sim.probe_contract import Recorder
 from rpo_sim.records import Outcome
 from rpo_sim.store import open_store
+from tests.cluster.audit import truths
 from tests.cluster.cluster import Cluster
-from tests.cluster.lab.api import CORE, RBAC, Json, wait_for
+from tests.cluster.lab.api import CORE, PATIENCE_SECONDS, RBAC, Json, wait_for
 from tests.cluster.lab.objects import CRDS, SNAPSHOT_CLASSES
-from tests.cluster.snapshots import command, finished, left, options, run, running, settings, truths, uid_of
+from tests.cluster.snapshots import command, finished, left, options, run, running, settings, uid_of
 
 MANY = 10**6
 SNAPSHOT_CLASS_CRD = "volumesnapshotclasses.snapshot.storage.k8s.io"
@@ -119,8 +120,8 @@ def test_a_living_run_is_left_alone(cluster: Cluster, tmp_path: Path) -> None:
 
 
 def test_the_api_server_is_away_for_a_while(cluster: Cluster, tmp_path: Path) -> None:
-    work = running(tmp_path / "measure", endless(cluster))
-    work.wait_for("a first burst", lambda: work.ended("restore"), seconds=240)
+    work = running(tmp_path / "measure", endless(cluster, timeout="180s"))
+    work.wait_for("a first burst", lambda: work.ended("restore"))
     cluster.lab.stop("kube-apiserver")
     try:
         chosen: Any = settings(cluster, "list", data_folder=None)
@@ -132,13 +133,11 @@ def test_the_api_server_is_away_for_a_while(cluster: Cluster, tmp_path: Path) ->
             time.sleep(20)
             assert not listing.done(), "it waits"
             cluster.lab.start("kube-apiserver")
-            listing.result(60)
+            listing.result(PATIENCE_SECONDS)
     finally:
         cluster.lab.start("kube-apiserver")
     before = len(work.ended("restore"))
-    work.wait_for(
-        "more bursts", lambda: len(work.ended("restore")) >= before + 4, 180
-    )  # controllers back off
+    work.wait_for("more bursts", lambda: len(work.ended("restore")) >= before + 4, 2 * PATIENCE_SECONDS)
     seen = work.stop()
     assert left(cluster) == []
     truth = truths(cluster)

@@ -13,6 +13,7 @@ from rpo_sim.probe import Probe
 from rpo_sim.probe_contract import ProbeContract
 from rpo_sim.records import Outcome
 from rpo_sim.scenario.shipped import shipped_path
+from tests.cluster.audit import truths
 from tests.cluster.cluster import Cluster
 from tests.cluster.lab.api import CORE
 from tests.cluster.snapshots import (
@@ -24,7 +25,6 @@ from tests.cluster.snapshots import (
     options,
     run,
     settings,
-    truths,
     uid_of,
 )
 

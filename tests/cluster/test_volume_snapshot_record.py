@@ -9,9 +9,9 @@ import pytest
 
 from rpo_sim.records import Observation, Outcome
 from rpo_sim.store import open_store
+from tests.cluster.audit import truths
 from tests.cluster.cluster import Cluster
-from tests.cluster.lab.api import wait_for
-from tests.cluster.snapshots import Running, run, running, settings, truths, uid_of
+from tests.cluster.snapshots import Running, run, running, settings, uid_of
 
 
 def recorder(cluster: Cluster, state: Path, collection: str = "collection-1") -> Running:
@@ -171,7 +171,7 @@ def test_the_api_server_may_be_away(cluster: Cluster, tmp_path: Path) -> None:
     cluster.lab.stop("kube-apiserver")
     time.sleep(20)
     cluster.lab.start("kube-apiserver")
-    after = wait_for("the API server", lambda: make(cluster, "after"))
+    after = make(cluster, "after")
     recording.wait_for("all", lambda: {*before, *after} <= main_rows(recording.seen).keys())
     rows = main_rows(recording.stop())
     assert rows.keys() == {*before, *after}

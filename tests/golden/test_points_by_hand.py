@@ -21,7 +21,8 @@ from rpo_sim.model.block import BlockDraws
 from rpo_sim.model.block_runs import run_block
 from rpo_sim.model.draws import Draws
 from rpo_sim.model.plan import Plan
-from rpo_sim.model.protection import Incident, recovery_points, strike
+from rpo_sim.model.protection.histories import recovery_points
+from rpo_sim.model.protection.incident import Incident, strike
 from tests.golden.case import OPENSHIFT, VMWARE
 from tests.golden.medians import median_plan, where_all_fail, without_copy
 

@@ -13,9 +13,9 @@ def test_a_share_is_never_surer_than_clopper_and_pearson(n: int, of_all: float) 
     hits = np.arange(n) < round(of_all * n)
     k, p = int(hits.sum()), float(hits.mean())
     exact = stats.binomtest(k, n).proportion_ci(0.95, method="exact")
-    low, high = exact.low, exact.high
+    low, high = float(exact.low), float(exact.high)
     if 0 < k < n:
         beta = stats.beta(p * (n - 1), (1 - p) * (n - 1))  # its variance is that of a share of n runs
-        low, high = min(low, beta.ppf(0.025)), max(high, beta.isf(0.025))
+        low, high = min(low, float(beta.ppf(0.025))), max(high, float(beta.isf(0.025)))
     found = share(hits, 1)
     assert (found.low, found.high) == pytest.approx((low, high), rel=1e-9, abs=1e-12)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from rpo_sim.distributions.base import FloatArray
 from rpo_sim.errors import ScenarioError
@@ -104,3 +105,69 @@ def test_an_item_is_as_large_as_stated(plan_of: PlanOf) -> None:
 def test_bytes_that_nobody_knows(plan_of: PlanOf, fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ScenarioError, match=message):
         plan_of(stages=[DATA | fields], shared=WIRE)
+
+
+# A chain: the full and every incremental since
+
+WEEKLY = {"every": "6h", "duration": {"assumed": "0s"}, "retention": {"count": 20}, "cycle": {"full": "24h"}}
+
+
+def test_a_chain_is_the_full_and_each_incremental_since(plan_of: PlanOf) -> None:
+    """10 GB and 0 to 3 times 1 GB over 1 MB/s, each in a quarter of all incidents."""
+    groups = [{"name": "vm", "disks": [{"capacity": "20GB", "used": "10GB"}]}]
+    plan = plan_of(
+        groups=groups,
+        stages=[DATA | {"bytes": "chain"}],
+        shared=WIRE,
+        copy=WEEKLY | {"bytes": "1GB"},
+    )
+    takes = simulate(plan, runs=4000).vm_rta[:, 0]
+    lengths, counts = np.unique(np.rint(takes), return_counts=True)
+    assert lengths.tolist() == [10_000, 11_000, 12_000, 13_000]
+    assert stats.chisquare(counts).pvalue > 1e-4
+
+
+def test_a_chain_grows_with_what_changed_since_its_full(plan_of: PlanOf) -> None:
+    """0.1 MB/s of change: the full, and a tenth of the seconds from its cut to that of the point.
+
+    A run that failed is made up for by the next, so half of all runs failing changes nothing: the point lies
+    some multiple of 6 h after its full.
+    """
+    groups = [{"name": "vm", "disks": [{"capacity": "100GB"}], "change": {"24h": "8640MB"}}]
+    copy = WEEKLY | {"bytes": "change", "success": {"assumed": "50%"}}
+    plan = plan_of(groups=groups, stages=[DATA | {"bytes": "chain"}], shared=WIRE, copy=copy)
+    incrementals = (simulate(plan, runs=1000).vm_rta[:, 0] - 100_000) / (0.1 * 6 * 3600)
+    np.testing.assert_allclose(incrementals, np.rint(incrementals), atol=1e-6)
+    assert incrementals.min() == 0
+    assert incrementals.max() > 4  # the full after it failed too
+
+
+def test_a_chain_is_split_over_the_disks_by_what_they_hold(plan_of: PlanOf) -> None:
+    """One disk has three quarters of the bytes: alone on the link after the other is done, it ends last."""
+    disks = [{"capacity": "30GB"}, {"capacity": "10GB"}]
+    stage = DATA | {"bytes": "chain", "once_per": "disk"}
+    plan = plan_of(
+        groups=[{"name": "vm", "disks": disks}], stages=[stage], shared=WIRE, copy=WEEKLY | {"bytes": "0GB"}
+    )
+    assert {float(takes) for takes in simulate(plan, runs=25).vm_rta[:, 0]} == {40_000.0}
+
+
+def test_a_point_that_stands_alone_is_its_own_chain(plan_of: PlanOf) -> None:
+    """The first choice has no cycle and is read whole; the second is a chain."""
+    groups = [{"name": "vm", "disks": [{"capacity": "20GB", "used": "10GB"}]}]
+    whole = {"name": "snapshot", "every": "6h", "duration": {"assumed": "0s"}}
+    copies = [whole, WEEKLY | {"name": "backup", "bytes": "1GB"}]
+    plan = plan_of(groups=groups, stages=[DATA | {"bytes": "chain"}], shared=WIRE, copies=copies)
+    assert {float(takes) for takes in simulate(plan, runs=50).vm_rta[:, 0]} == {10_000.0}
+
+
+@pytest.mark.parametrize(
+    ("copy", "says"),
+    [
+        ({}, "no copy of the path has a `cycle`; write `used`"),
+        (WEEKLY, "`chain` needs `bytes` of the copy, or `change` of every group; missing for vm"),
+    ],
+)
+def test_a_chain_of_unknown_length_is_refused(plan_of: PlanOf, copy: dict[str, Any], says: str) -> None:
+    with pytest.raises(ScenarioError, match=says):
+        plan_of(stages=[DATA | {"bytes": "chain"}], shared=WIRE, copy=copy)

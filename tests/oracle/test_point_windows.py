@@ -14,7 +14,8 @@ from rpo_sim.model import simpy_engine
 from rpo_sim.model.block import BlockDraws
 from rpo_sim.model.draws import Draws
 from rpo_sim.model.plan import Plan
-from rpo_sim.model.protection import recovery_points, strike
+from rpo_sim.model.protection.histories import recovery_points
+from rpo_sim.model.protection.incident import strike
 
 PlanOf = Callable[..., Plan]
 Agrees = Callable[[FloatArray, float], None]

@@ -16,8 +16,9 @@ from rpo_sim.model.block import BlockDraws
 from rpo_sim.model.draws import Draws
 from rpo_sim.model.experiment import simulate
 from rpo_sim.model.plan import Plan
-from rpo_sim.model.protection import recovery_points, strike
-from rpo_sim.model.worst_case import worst_cases
+from rpo_sim.model.protection.histories import recovery_points
+from rpo_sim.model.protection.incident import strike
+from rpo_sim.model.protection.worst_case import worst_cases
 
 PlanOf = Callable[..., Plan]
 

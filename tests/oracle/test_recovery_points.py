@@ -19,7 +19,10 @@ from rpo_sim.model.block import BlockDraws
 from rpo_sim.model.draws import Draws
 from rpo_sim.model.experiment import simulate
 from rpo_sim.model.plan import Plan
-from rpo_sim.model.protection import attempts, newest_usable, recovery_points, strike
+from rpo_sim.model.protection.attempts import attempts
+from rpo_sim.model.protection.histories import recovery_points
+from rpo_sim.model.protection.incident import strike
+from rpo_sim.model.protection.points import newest_usable
 
 PlanOf = Callable[..., Plan]
 Agrees = Callable[[FloatArray, float], None]

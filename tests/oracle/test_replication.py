@@ -18,10 +18,12 @@ from rpo_sim.errors import ModelError
 from rpo_sim.model import simpy_engine
 from rpo_sim.model.block import BlockDraws
 from rpo_sim.model.draws import Draws
-from rpo_sim.model.overlap import BEGIN
 from rpo_sim.model.plan import Plan
-from rpo_sim.model.protection import attempts, recovery_points, strike
-from rpo_sim.model.replication import transferred
+from rpo_sim.model.protection.attempts import attempts
+from rpo_sim.model.protection.histories import recovery_points
+from rpo_sim.model.protection.incident import strike
+from rpo_sim.model.protection.overlap import BEGIN
+from rpo_sim.model.protection.transfers import transferred
 
 PlanOf = Callable[..., Plan]
 Agrees = Callable[[FloatArray, float], None]

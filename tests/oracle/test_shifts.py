@@ -14,7 +14,7 @@ from rpo_sim.model.block_runs import replay, run_block
 from rpo_sim.model.draws import Draws
 from rpo_sim.model.experiment import simulate
 from rpo_sim.model.plan import Plan
-from rpo_sim.model.protection import strike
+from rpo_sim.model.protection.incident import strike
 from rpo_sim.report.trace import render_trace
 
 PlanOf = Callable[..., Plan]

@@ -14,7 +14,7 @@ from rpo_sim.model.block_runs import replay, run_block
 from rpo_sim.model.draws import Draws
 from rpo_sim.model.experiment import simulate
 from rpo_sim.model.plan import Plan
-from rpo_sim.model.protection import strike
+from rpo_sim.model.protection.incident import strike
 from rpo_sim.model.run import Ending
 from rpo_sim.report.trace import render_trace
 
@@ -54,6 +54,24 @@ def test_each_run_tries_the_points_cut_since_the_onset(plan_of: PlanOf, hours: f
         np.testing.assert_allclose(found.vm_rta[:, 0], (bad + 1) * TRY + 60, rtol=1e-9)
         clean = np.minimum(oldest - 1, newest) * HOUR
         np.testing.assert_allclose(found.vm_rpa[:, 0], at - clean, rtol=1e-9)
+
+
+def test_each_try_reads_the_chain_of_its_own_point(plan_of: PlanOf) -> None:
+    """Hourly cuts, a full of 10 GB at each fourth, 1 GB for an incremental; each point is read at 10 MB/s."""
+    copy = {"cycle": {"full": "4h"}, "bytes": "1GB"}
+    groups = [{"name": "vm", "disks": [{"capacity": "10GB"}]}]
+    scan = SCAN | {"scan_rate": "1TB/s"}
+    stages = [DATA | {"bytes": "chain"}, scan]
+    plan = tried(plan_of, "150m", stages=stages, copy=copy, groups=groups)
+    for block in range(4):
+        at = strike(plan, BlockDraws(plan, Draws(1), block)).failed_at
+        newest, oldest = np.floor((at - 600) / HOUR), np.ceil((at - 150 * 60) / HOUR)
+        clean = np.minimum(oldest - 1, newest)
+        takes = [
+            sum(1000 + 100 * (k % 4) + 0.01 for k in range(int(first), int(last) - 1, -1))
+            for first, last in zip(newest, clean, strict=True)
+        ]
+        np.testing.assert_allclose(run_block(plan, 1, block).vm_rta[:, 0], takes, rtol=1e-9)
 
 
 def test_mean_tries_of_an_age_that_nobody_knows(

@@ -21,7 +21,7 @@ from rpo_sim.model.choices import Choices
 from rpo_sim.model.draws import Draws
 from rpo_sim.model.engines import Engine
 from rpo_sim.model.plan import Plan
-from rpo_sim.model.protection import strike
+from rpo_sim.model.protection.incident import strike
 from tests.property.any_plan import any_plan
 
 pytest.importorskip("numba", reason="the compiled engine needs numba: pip install 'rpo-sim[fast]'")

@@ -14,9 +14,10 @@ from rpo_sim.model import simpy_engine
 from rpo_sim.model.block import BlockDraws
 from rpo_sim.model.compile import compile_plan
 from rpo_sim.model.draws import Draws
-from rpo_sim.model.levels import chained, inherited
 from rpo_sim.model.plan import Plan, Pool
-from rpo_sim.model.protection import recovery_points, strike
+from rpo_sim.model.protection.histories import recovery_points
+from rpo_sim.model.protection.incident import strike
+from rpo_sim.model.protection.levels import chained, inherited
 from rpo_sim.scenario.load import load_scenario_text
 
 

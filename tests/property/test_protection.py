@@ -14,7 +14,9 @@ from rpo_sim.distributions.base import FloatArray
 from rpo_sim.model import simpy_engine
 from rpo_sim.model.compile import compile_plan
 from rpo_sim.model.plan import CopyPlan, Plan, Pool
-from rpo_sim.model.protection import Attempts, Incident, Points, newest_usable, without_slots
+from rpo_sim.model.protection.incident import Incident
+from rpo_sim.model.protection.points import newest_usable, without_slots
+from rpo_sim.model.protection.records import Attempts, Points
 from rpo_sim.scenario.load import load_scenario_text
 
 SCENARIO = """
@@ -285,21 +287,23 @@ def test_a_copy_that_does_not_survive_gives_nothing(history: list[tuple[float, f
 
 def test_warm_up_and_cycle_are_long_enough() -> None:
     """A longer history changes no recovery point: the steady state has been reached."""
-    from rpo_sim.model import protection
     from rpo_sim.model.block import BlockDraws
     from rpo_sim.model.draws import Draws
+    from rpo_sim.model.protection import attempts
+    from rpo_sim.model.protection.histories import recovery_points
+    from rpo_sim.model.protection.incident import strike
 
     def points(warm_up: int, copy: CopyPlan) -> FloatArray:
         plan = replace(PLAN, copies=(copy,))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(protection, "WARM_UP", warm_up)
+            patch.setattr(attempts, "WARM_UP", warm_up)
             draws = BlockDraws(plan, Draws(3), 0)
-            struck = protection.strike(plan, draws)
-            return protection.recovery_points(plan, draws, struck, simpy_engine.protect)
+            struck = strike(plan, draws)
+            return recovery_points(plan, draws, struck, simpy_engine.protect)
 
     for overlap in OVERLAPS:
         for seconds in (900.0, 3600.0, 5400.0, 4800.0, 7200.0, 9000.0):
             base = replace(PLAN.copies[0].duration, base=Fixed(seconds=seconds))
             copy = copy_with(overlap=overlap, duration=base)
-            at_least = points(protection.WARM_UP, copy)
-            np.testing.assert_array_equal(at_least, points(protection.WARM_UP + 60, copy))
+            at_least = points(attempts.WARM_UP, copy)
+            np.testing.assert_array_equal(at_least, points(attempts.WARM_UP + 60, copy))

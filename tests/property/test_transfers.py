@@ -16,10 +16,14 @@ from rpo_sim.model.block import BlockDraws
 from rpo_sim.model.change import ChangeCurve, unique_bytes
 from rpo_sim.model.compile import compile_plan
 from rpo_sim.model.draws import Draws
-from rpo_sim.model.overlap import BEGIN
 from rpo_sim.model.plan import Plan
-from rpo_sim.model.protection import Attempts, attempts, recovery_points, strike
-from rpo_sim.model.replication import LinkClock, transferred
+from rpo_sim.model.protection.attempts import attempts
+from rpo_sim.model.protection.histories import recovery_points
+from rpo_sim.model.protection.incident import strike
+from rpo_sim.model.protection.link_clock import LinkClock
+from rpo_sim.model.protection.overlap import BEGIN
+from rpo_sim.model.protection.records import Attempts
+from rpo_sim.model.protection.transfers import transferred
 from rpo_sim.scenario.estate import Group
 from rpo_sim.scenario.load import load_scenario_text
 
@@ -198,7 +202,7 @@ def test_a_transfer_needs_its_time_of_the_link(
 
 def test_a_longer_history_changes_no_point() -> None:
     """With outages, the warm-up reaches back far enough to have caught up."""
-    from rpo_sim.model import protection
+    from rpo_sim.model.protection import attempts
 
     link = {
         "bandwidth": "1500kB/s",
@@ -208,13 +212,11 @@ def test_a_longer_history_changes_no_point() -> None:
 
     def points(warm_up: int) -> FloatArray:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(protection, "WARM_UP", warm_up)
+            patch.setattr(attempts, "WARM_UP", warm_up)
             draws = BlockDraws(plan, Draws(3), 0)
             return recovery_points(plan, draws, strike(plan, draws), simpy_engine.protect)
 
-    np.testing.assert_allclose(
-        points(protection.WARM_UP), points(protection.WARM_UP + 120), rtol=0, atol=1e-6
-    )
+    np.testing.assert_allclose(points(attempts.WARM_UP), points(attempts.WARM_UP + 120), rtol=0, atol=1e-6)
 
 
 @settings(max_examples=200)

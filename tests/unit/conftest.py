@@ -17,9 +17,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from rpo_sim.across_vms import across_vms
 from rpo_sim.cli.app import app
 from rpo_sim.model.compile import compile_plan
 from rpo_sim.model.plan import Plan
+from rpo_sim.per_vm import EveryRun
 from rpo_sim.results import Evidence, FloatArray, InputNote, ResultSet, Tier, TierRuns
 from rpo_sim.scenario.load import load_scenario_text
 
@@ -148,8 +150,9 @@ def make_result() -> MakeResult:
             "inputs": tuple(inputs),
             "groups": (("web", 1),),
             "age": np.zeros_like(times),
-            "vm_rpa": losses[:, None],
-            "vm_rta": times[:, None],
+            "across": across_vms(losses[:, None], times[:, None], [slice(0, 1)]),
+            "per_vm_rpa": EveryRun(losses[:, None]),
+            "per_vm_rta": EveryRun(times[:, None]),
             "digests": {},
         }
         return ResultSet(**{**stated, **other})

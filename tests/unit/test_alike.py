@@ -11,7 +11,8 @@ from rpo_sim.model.block import BlockDraws
 from rpo_sim.model.compile import compile_plan
 from rpo_sim.model.draws import Draws
 from rpo_sim.model.plan import Plan
-from rpo_sim.model.protection import recovery_points, strike
+from rpo_sim.model.protection.histories import recovery_points
+from rpo_sim.model.protection.incident import strike
 from rpo_sim.scenario.load import load_scenario_text
 
 COPIES: dict[str, dict[str, Any]] = {

@@ -160,7 +160,7 @@ TIER = (*FIRST, "tiers", 0)
         (lambda _: "[]", "holds no results"),
         (lambda _: "[" * 100_000, "is not JSON"),
         (changed("kind", to="rpo-sim profile"), "rpo-sim simulate"),
-        (changed("schema_version", to=2), "upgrade rpo-sim"),
+        (changed("schema_version", to=3), "upgrade rpo-sim"),
         (changed("results", to=[]), "simulate again"),
         (changed("results", to=7), "is damaged"),
         (changed("results", to=[[]]), "is damaged"),

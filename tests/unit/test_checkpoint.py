@@ -16,7 +16,7 @@ import pytest
 
 from rpo_sim.distributions import Empirical
 from rpo_sim.errors import ModelError
-from rpo_sim.model import experiment
+from rpo_sim.model import kept
 from rpo_sim.model.block_runs import BlockResult, run_block
 from rpo_sim.model.checkpoint import digest, open_checkpoint
 from rpo_sim.model.compile import compile_plan
@@ -55,7 +55,7 @@ def test_what_is_kept_is_not_computed_again(
         computed.append(block)
         return run_block(plan, seed, block, engine)
 
-    monkeypatch.setattr(experiment, "run_block", counted)
+    monkeypatch.setattr(kept, "run_block", counted)
     whole = bytes_of(simulate(plan, runs=200))
     computed.clear()
     assert simulate_kept(plan, tmp_path / "kept", 75).runs == 75
@@ -150,6 +150,15 @@ def test_files_that_are_no_checkpoint_are_refused(plan: Plan, tmp_path: Path) ->
         with pytest.raises(ModelError, match=words), open_checkpoint(tmp_path / name):
             pass
     assert (tmp_path / "other.db").read_bytes() == before
+
+
+def test_a_checkpoint_of_another_layout_is_refused(plan: Plan, tmp_path: Path) -> None:
+    simulate_kept(plan, tmp_path / "kept", 25)
+    with contextlib.closing(sqlite3.connect(tmp_path / "kept")) as database, database:
+        database.execute("PRAGMA user_version = 0")  # as it was before blocks were reduced
+    words = r"kept: keeps blocks as another version of rpo-sim did \(layout 0, here 2\); .* delete this one"
+    with pytest.raises(ModelError, match=words):
+        simulate_kept(plan, tmp_path / "kept", 25)
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rpo_sim.results import Evidence, load_results
+from rpo_sim.results import Evidence
+from rpo_sim.results_file import load_results
 from rpo_sim.scenario.shipped import shipped_names
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from rpo_sim.results import load_results
+from rpo_sim.results_file import load_results
 from rpo_sim.units import format_duration
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -32,21 +32,13 @@ def test_all_formats_and_every_number_of_workers_tell_the_same(rpo_sim: Run, tin
 
 
 def test_one_run_told_has_the_rta_that_the_many_runs_have(quick: Run, tmp_path: Path) -> None:
-    one = ("simulate", "single-vm-restore", "--platform", "vmware", "--seed", "3")
-    assert quick(*one, "--runs", "50", "--out", "out.json").returncode == 0
+    one = ("single-vm-restore", "--platform", "vmware", "--seed", "3")
+    assert quick("simulate", *one, "--runs", "50", "--out", "out.json").returncode == 0
     (result,) = load_results(tmp_path / "out.json")
     for run in (0, 31):
-        told = quick(*one, "--trace", "--run", str(run)).stdout
+        told = quick("replay", *one, "--run", str(run)).stdout
         assert f"run {run}: one incident" in told
         assert told.endswith(f"RTA {format_duration(float(result.vm_rta[run, 0]))}\n")
-
-
-def test_replay_tells_any_run_as_simulate_does(quick: Run) -> None:
-    one = ("single-vm-restore", "--platform", "vmware", "--seed", "3", "--run", "4711")
-    told = quick("replay", *one)
-    assert told.returncode == 0
-    assert "run 4711: one incident" in told.stdout
-    assert told.stdout == quick("simulate", *one, "--trace").stdout
 
 
 def test_both_engines_tell_the_same(rpo_sim: Run, tiny: Path) -> None:
@@ -60,7 +52,7 @@ def test_both_engines_tell_the_same(rpo_sim: Run, tiny: Path) -> None:
 
 
 def test_a_told_run_can_be_read(quick: Run) -> None:
-    told = quick("simulate", "site-failure", "--platform", "vmware", "--trace").stdout
+    told = quick("replay", "site-failure", "--platform", "vmware").stdout
     lines = told.splitlines()
     assert lines[2].split() == ["from", "to", "took", "who", "what", "it", "did"]
     column = lines[2].index("what it did")

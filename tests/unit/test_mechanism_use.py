@@ -15,6 +15,10 @@ from rpo_sim.distributions.mechanism_words import parse_limit
 from rpo_sim.distributions.profile import load_profile, parse_profile
 from rpo_sim.errors import FitError, NoDataError, ScenarioError
 from rpo_sim.model.compile import compile_plan
+from rpo_sim.model.engines import Engine
+from rpo_sim.model.experiment import simulate
+from rpo_sim.model.plan import Plan
+from rpo_sim.results import Evidence
 from rpo_sim.scenario.load import load_scenario_text
 from rpo_sim.store import open_store
 
@@ -42,7 +46,7 @@ def run(*arguments: object) -> Any:
 
 
 def test_a_burst_is_simulated_from_its_profile(folder: Path) -> None:
-    given = ["simulate", folder / "burst.yaml", "--profile", folder / "profile.json", "--runs", "50"]
+    given = ["simulate", folder / "burst.yaml", "--profile", folder / "profile.json", "--runs", "2000"]
     (prediction,) = json.loads(run(*given, "-o", "json").stdout)["predictions"]
     one, incident = prediction["one_vm"], prediction["incident"]
     assert one["rta_p50_seconds"] == pytest.approx(1.24, rel=0.1)  # as measured: 1.24, 2.01, 2.05
@@ -66,6 +70,31 @@ def test_given_limits_are_not_called_defaults(folder: Path) -> None:
     assert entry.mechanism is not None
     assert [limit.source for limit in entry.mechanism.limits] == ["given"]
     assert not any("published defaults" in text for text in entry.mechanism.warnings)
+
+
+def shares_of_rta(plan: Plan, engine: Engine) -> dict[Evidence, float]:
+    (tier,) = simulate(plan, runs=500, engine=engine).tiers
+    return tier.evidence_shares()
+
+
+@pytest.mark.parametrize("engine", ["simpy", "compiled"])
+def test_waits_rest_on_what_the_limit_rests_on(folder: Path, engine: Engine) -> None:
+    """Measured where the limit was given and seen; a published default is assumed until someone looks."""
+    profile = load_profile(folder / "profile.json")
+    scenario = load_scenario_text(burst_text(12, "20MB")).scenario
+    given = compile_plan(scenario, "kubernetes", profile)
+    assert shares_of_rta(given, engine)[Evidence.MEASURED] == pytest.approx(1)
+    text = (folder / "profile.json").read_text().replace('"given"', '"published default"')
+    looked_up = compile_plan(scenario, "kubernetes", parse_profile(text))
+    shares = shares_of_rta(looked_up, engine)
+    assert shares[Evidence.ASSUMED] > 0.1
+    assert shares[Evidence.EXTRAPOLATED] == 0
+
+
+def test_waits_beyond_the_sweeps_are_extrapolated(folder: Path) -> None:
+    loaded = load_scenario_text(burst_text(30, "20MB"))  # burst.yaml allows it
+    (bucket,) = compile_plan(loaded.scenario, "kubernetes", load_profile(folder / "profile.json")).buckets
+    assert bucket.evidence is Evidence.EXTRAPOLATED
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 from rpo_sim.distributions.profile import Profile, ProfileEntry
 from rpo_sim.distributions.sized import SizeScaled
 from rpo_sim.errors import ModelError, NoDataError, ScenarioError
-from rpo_sim.model.binding import Bindings
 from rpo_sim.model.compile import compile_plan
+from rpo_sim.model.compile.binding import Bindings
 from rpo_sim.model.plan import Chance, Plan
 from rpo_sim.results import Evidence
 from rpo_sim.scenario.inputs import Duration

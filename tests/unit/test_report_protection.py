@@ -13,7 +13,8 @@ from rpo_sim.model.compile import compile_plan
 from rpo_sim.model.experiment import simulate
 from rpo_sim.report.predictions import render_predictions
 from rpo_sim.report.protection import protection_rows, worst_case_text
-from rpo_sim.results import ResultSet, WorstCase, load_results, save_results
+from rpo_sim.results import ResultSet, WorstCase
+from rpo_sim.results_file import load_results, save_results
 from rpo_sim.scenario.load import load_scenario_text
 
 LEVELS = """

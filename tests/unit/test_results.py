@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from rpo_sim.across_vms import AcrossVms, across_vms
 from rpo_sim.errors import ScenarioError
 from rpo_sim.intervals import quantile, share
+from rpo_sim.per_vm import EveryRun
 from rpo_sim.results import (
     Evidence,
     FloatArray,
@@ -21,10 +23,8 @@ from rpo_sim.results import (
     ResultSet,
     Tier,
     TierRuns,
-    load_results,
-    results_document,
-    save_results,
 )
+from rpo_sim.results_file import load_results, results_text, save_results
 
 
 def result_set(values: list[float] | None = None) -> ResultSet:
@@ -41,6 +41,7 @@ def result_set(values: list[float] | None = None) -> ResultSet:
         tier=tier, vms=2, rpa=rta * 2, rpa_best=rta, rta=rta, rta_from_declaration=rta - 1e-301,
         evidence=evidence, activities=evidence[:, :2] + 1.0,
     )  # fmt: skip
+    rpas, rtas = np.stack([rta * 2, rta], axis=1), np.stack([rta, rta], axis=1)
     return ResultSet(
         scenario="s", platform="p", seed=3, runs_per_block=25, assumed_factor=0.5, interrupted=True,
         tiers=(gold,), activities=("detect", "boot"),
@@ -48,8 +49,9 @@ def result_set(values: list[float] | None = None) -> ResultSet:
             InputNote(key="a", evidence=Evidence.MEASURED, n=12, source="boot = x"),
             InputNote(key="b", evidence=Evidence.ASSUMED, n=0, source="assumed"),
         ),
-        groups=(("web", 1), ("db", 1)), age=np.zeros(runs), vm_rpa=np.stack([rta * 2, rta], axis=1),
-        vm_rta=np.stack([rta, rta], axis=1), digests={"scenario": "ab"},
+        groups=(("web", 1), ("db", 1)), age=np.zeros(runs),
+        across=across_vms(rpas, rtas, [slice(0, 1), slice(1, 2)]),
+        per_vm_rpa=EveryRun(rpas), per_vm_rta=EveryRun(rtas), digests={"scenario": "ab"},
     )  # fmt: skip
 
 
@@ -134,7 +136,7 @@ def same(one: Any, other: Any) -> bool:
     """Equal in every field, arrays to the bit."""
     if isinstance(one, np.ndarray):
         return bool(one.tobytes() == other.tobytes() and one.shape == other.shape)
-    if isinstance(one, ResultSet | TierRuns):
+    if isinstance(one, ResultSet | TierRuns | AcrossVms | EveryRun):
         names = type(one).__dataclass_fields__
         return all(same(getattr(one, name), getattr(other, name)) for name in names)
     if isinstance(one, tuple):
@@ -173,7 +175,7 @@ def test_a_damaged_file_is_refused_or_whole(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, value: Any, drop: bool
 ) -> None:
     """Whatever is replaced or missing: an error of ours, or results whose arrays belong together."""
-    document = json.loads(json.dumps(results_document([result_set()])))
+    document = json.loads("".join(results_text([result_set()])))
     path = data.draw(st.sampled_from([p for p in leaves(document) if p]))
     parent = document
     for key in path[:-1]:

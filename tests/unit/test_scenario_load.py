@@ -178,7 +178,7 @@ SLIPS = {
     "a link without bytes": (
         "bytes: used #",
         "#",
-        "`over` a link needs `bytes`: used, capacity, changed, written or a size",
+        "`over` a link needs `bytes`: used, capacity, changed, written, chain or a size",
     ),
     "another version": ("version: 1", "version: 2", "version: write 1 (found 2)"),
     "an empty operation": (

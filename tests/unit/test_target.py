@@ -15,7 +15,7 @@ from rpo_sim.model.plan import Plan
 from rpo_sim.model.run import Ending
 from rpo_sim.report.predictions import render_predictions
 from rpo_sim.report.trace import render_trace
-from rpo_sim.results import load_results, save_results
+from rpo_sim.results_file import load_results, save_results
 
 PlanOf = Callable[..., Plan]
 BOOT = {"stage": "boot", "duration": {"assumed": "1m"}, "timeout": "1h"}

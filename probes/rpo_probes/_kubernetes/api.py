@@ -28,6 +28,7 @@ Object = dict[str, Any]
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 30.0
 _PAUSE_SECONDS = 0.25
+_TOO_MANY = 429
 PATIENCE_SECONDS = 180.0  # how long an outage of the API server is waited through, such as its upgrade
 _log = logging.getLogger(__name__)
 
@@ -112,6 +113,8 @@ class Api:
     patience_seconds : float, seconds
         How long a request is tried again while the server cannot be reached.
     clock : ServerClock
+    turned_away : int
+        Requests that the server refused because there were too many, tried again or not.
     """
 
     load: Callable[[], Any]
@@ -120,6 +123,7 @@ class Api:
     patience_seconds: float = PATIENCE_SECONDS
     clock: ServerClock = field(default_factory=ServerClock)
     _client: Any = None
+    turned_away: int = 0
 
     @property
     def client(self) -> Any:
@@ -300,6 +304,7 @@ class Api:
     def _refused(self, answer: Any, what: str) -> ProbeError:
         import urllib3
 
+        self.turned_away += answer.status == _TOO_MANY
         try:
             content = answer.read()
         except (urllib3.exceptions.HTTPError, OSError):

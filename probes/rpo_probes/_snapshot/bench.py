@@ -18,6 +18,7 @@ from rpo_probes._snapshot.facts import (
 )
 from rpo_probes._snapshot.flight import Flight
 from rpo_probes._snapshot.journal import Journal, Run
+from rpo_probes._snapshot.others import Others
 from rpo_probes._snapshot.resources import CLAIMS, CONTENTS, PODS, SNAPSHOTS, VOLUMES
 from rpo_sim.errors import ProbeError, ProbeUnavailable
 from rpo_sim.probe import ProbeContext
@@ -44,11 +45,17 @@ class Bench:
     context : ProbeContext
     timeout : float, seconds
         Of one operation.
+    driver : str
+        On which others may be at work too.
     """
 
-    def __init__(self, api: Api, run: Run, journal: Journal, context: ProbeContext, timeout: float) -> None:
+    def __init__(
+        self, api: Api, run: Run, journal: Journal, context: ProbeContext, timeout: float, driver: str
+    ) -> None:
         self._api, self._run, self._journal, self._context = api, run, journal, context
         self._timeout = timeout
+        self.others = Others(driver)
+        self._names: set[str] = set()  # of all that was ever in flight
         self.removal_seconds = max(_LEAST_REMOVAL_SECONDS, min(WAIT_SECONDS, timeout))
         self._flights: dict[str, Flight] = {}  # by kind and name
         self._pods: dict[str, tuple[Object, float]] = {}
@@ -102,6 +109,7 @@ class Bench:
         self._journal.about_to_create(resource, [flight.name for flight in flights])
         for flight in flights:
             self._flights[f"{resource.plural}/{flight.name}"] = flight
+            self._names.add(flight.name)
         barrier = threading.Barrier(len(flights))
 
         cold, self._warm = len(flights) > self._warm, max(self._warm, len(flights))
@@ -244,7 +252,11 @@ class Bench:
 
     def _note_content(self, change: Change) -> None:
         facts = content_facts(change.object)
-        name = (change.object["spec"].get("volumeSnapshotRef") or {}).get("name", "")
+        made_for = change.object["spec"].get("volumeSnapshotRef") or {}
+        name = made_for.get("name", "")
+        if name not in self._names or made_for.get("namespace") != self._run.namespace:
+            self.others.saw(change)
+            return
         flight = self._flights.get(f"{SNAPSHOTS.plural}/{name}")
         if flight is not None and facts.cut_ns is not None and facts.snapshot_uid in (flight.uid, ""):
             flight.content = facts

@@ -32,7 +32,7 @@ from rpo_probes._snapshot.resources import CLAIMS, PODS, SNAPSHOTS, VOLUMES
 from rpo_sim.errors import ProbeDenied, ProbeError
 from rpo_sim.probe_capabilities import Leftover
 
-WAIT_SECONDS = 90.0
+WAIT_SECONDS = 180.0  # after an outage, watches of controllers wait up to a minute before they look again
 _POLL_SECONDS = (0.1, 2.0)
 
 # A restored PVC goes before its snapshot: the other way round, the delete of the snapshot waits out a

@@ -16,9 +16,10 @@ from rpo_probes._snapshot.flight import Flight
 from rpo_probes._snapshot.journal import Journal, Run, new_run
 from rpo_probes._snapshot.observations import Operation, observations_of
 from rpo_probes._snapshot.preflight import Site, named
+from rpo_probes._snapshot.pressure import Pressure
 from rpo_probes._snapshot.resources import CLAIMS, PODS, SNAPSHOTS
 from rpo_probes._snapshot.settings import VolumeSnapshotSettings
-from rpo_probes._snapshot.sources import Source, SourceMaker, claim_body
+from rpo_probes._snapshot.sources import Source, SourceMaker, claim_body, snapshot_body
 from rpo_sim.errors import ProbeError, ProbeUnavailable
 from rpo_sim.probe import ProbeContext
 from rpo_sim.records import Observation, Outcome
@@ -36,7 +37,7 @@ def measure(
     until = context.now() + timedelta(seconds=longest)
     run = new_run(context.collection_id, settings.target, site.namespace, until)
     journal = Journal(context.state_folder, run)
-    bench = Bench(api, run, journal, context, settings.timeout)
+    bench = Bench(api, run, journal, context, settings.timeout, site.driver)
     try:
         bench.watch(pods=settings.data == "pod" or site.waits)
         yield from _Sweep(settings, context, api, site, run, bench).run()
@@ -94,6 +95,7 @@ class _Sweep:
         self._failures: list[str] = []
         self._deadline = context.monotonic() + settings.max_duration
         self._idle_since = context.monotonic()
+        self._pressure = Pressure(api, bench.others, settings.timeout, context.monotonic)
 
     def _name(self, purpose: str) -> str:
         return f"{self._prefix}-{purpose}-{next(self._numbers)}"
@@ -131,9 +133,14 @@ class _Sweep:
         return min(self._restored.values()) >= self._settings.enough
 
     def _must_end(self, cell: _Cell) -> bool:
-        """Whether the user or the budget says so; the budget is noted."""
+        """Whether the user or the budget says so; the budget is noted. Raises if the cluster is in need."""
         if self._context.cancelled():
             return True
+        if sign := self._pressure.sign():
+            raise ProbeUnavailable(
+                f"stopped so as not to be in the way: {sign}. Measure at a quieter time, or with less "
+                "--concurrency"
+            )
         settings, limit = self._settings, ""
         pods = cell.concurrency if settings.data == "pod" or self._site.waits else 0
         if self._context.monotonic() >= self._deadline:
@@ -168,7 +175,8 @@ class _Sweep:
         for flight in made:
             flight.labels |= {"burst": str(cell.concurrency), "idle_before": f"{idle:.1f}s"}
         if made:
-            yield self._rows(snapshots) + self._rows(restores)
+            begun = min(flight.sent for flight in made)
+            yield self._rows(snapshots, self._bench.others.since(begun)) + self._rows(restores, {})
         self._judge(cell, snapshots, restores, broken)
         for resource, part in ((PODS, ""), (CLAIMS, "restore"), (SNAPSHOTS, "")):
             self._bench.remove(resource, part)
@@ -189,17 +197,7 @@ class _Sweep:
             if self._maker.folder is not None:
                 source.marker = flight.name
                 self._maker.folder.mark(source.handle, source.marker)
-            bodies.append(
-                {
-                    "apiVersion": SNAPSHOTS.api_version,
-                    "kind": SNAPSHOTS.kind,
-                    "metadata": self._run.metadata(flight.name, "snapshot"),
-                    "spec": {
-                        "volumeSnapshotClassName": self._site.snapshot_class,
-                        "source": {"persistentVolumeClaimName": source.claim},
-                    },
-                }
-            )
+            bodies.append(snapshot_body(self._run, self._site, flight.name, source.claim))
         self._bench.burst(SNAPSHOTS, flights, bodies)
         if self._maker.folder is not None:  # a restore that took the live volume would show this marker
             for source in sources:
@@ -248,9 +246,10 @@ class _Sweep:
             flight.verified_at = at
             flight.verified = bool(digest) and digest == source.digest
 
-    def _rows(self, flights: Sequence[Flight]) -> list[Observation]:
+    def _rows(self, flights: Sequence[Flight], others: dict[str, tuple[float, float]]) -> list[Observation]:
+        """Observations; like operations of others count as in flight too."""
         made = [flight for flight in flights if flight.uid]
-        at_once = peaks({flight.uid: flight.span() for flight in made})
+        at_once = peaks({flight.uid: flight.span() for flight in made} | others)
         settings = self._settings
         rows = []
         for flight in made:

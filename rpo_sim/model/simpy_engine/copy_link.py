@@ -6,8 +6,8 @@ from collections.abc import Callable
 import simpy
 
 from rpo_sim.model.plan import CopyPlan, LinkPlan, Plan
-from rpo_sim.model.protection import Attempts
-from rpo_sim.model.replication import LinkClock
+from rpo_sim.model.protection.link_clock import LinkClock
+from rpo_sim.model.protection.records import Attempts
 from rpo_sim.model.sharing import SharedLink, Stream
 
 Done = Callable[[], None]

@@ -10,7 +10,7 @@ import numpy as np
 import simpy
 
 from rpo_sim.model.plan import CopyPlan, Plan
-from rpo_sim.model.protection import Attempts, Points
+from rpo_sim.model.protection.records import Attempts, Points
 from rpo_sim.model.simpy_engine.copy_link import Sender, Wire
 
 _AFTER_ALL_ELSE = 2  # SimPy runs lower numbers first: what ends at an instant has ended for what is due then

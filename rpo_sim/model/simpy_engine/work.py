@@ -60,8 +60,8 @@ class Work:
         for bucket, tokens in stage.tokens:
             seconds = self.tokens[bucket].wait_seconds(self.env.now, tokens)
             if seconds > 0:
-                name = f"tokens of {self.plan.buckets[bucket].name}"
-                yield from self.spend(job, name, Evidence.ASSUMED, seconds)
+                asked = self.plan.buckets[bucket]
+                yield from self.spend(job, f"tokens of {asked.name}", asked.evidence, seconds)
         number = self.tries[stage.index, member]
         self.tries[stage.index, member] += 1
         durations, successes = self._row(stage, number)
@@ -89,12 +89,13 @@ class Work:
         return self.rows[key]
 
     def _bytes(self, job: Job, stage: StagePlan, kind: int) -> float:
-        """Bytes that the stage moves: known beforehand, or those written since the point restored."""
+        """Bytes that the stage moves: known beforehand, or decided by the point restored."""
         if not stage.since_point:
             return stage.bytes_[kind] if stage.bytes_ else 0
         vm = job.origin
         group = next(g for g in self.plan.groups if vm in g.vms)
-        return bytes_since(stage, group, kind, self.inputs.window(job.step, vm, job.point))
+        point = (job.step, vm, job.point)
+        return bytes_since(stage, group, kind, self.inputs.window(*point), self.inputs.chain_bytes(*point))
 
     def _resized(self, stage: StagePlan, number: int, member: int, alone: float, ratio: float) -> float:
         """The duration at another size than all in use: a straight line through the two that were drawn."""

@@ -29,8 +29,7 @@ def _propagation(scenario: Scenario, copy: CopyFields) -> float:
         size = copy_bytes(copy, group)
         duration = copy.duration
         if copy.cycle is not None:
-            full = {"used": group.used_bytes, "capacity": group.capacity_bytes}
-            size = copy.cycle.bytes if isinstance(copy.cycle.bytes, int) else full[copy.cycle.bytes]
+            size = copy.cycle.full_bytes(group)
             duration = copy.cycle.duration or copy.duration
         if copy.by_link and copy.over is not None:
             link = scenario.shared.links[copy.over]

@@ -16,6 +16,9 @@ Json = dict[str, Any]
 CORE, SNAPSHOTS = "/api/v1", "/apis/snapshot.storage.k8s.io/v1"
 STORAGE, RBAC = "/apis/storage.k8s.io/v1", "/apis/rbac.authorization.k8s.io/v1"
 _MERGE = "application/merge-patch+json"
+# After an outage each watch of a controller waits up to 30 s, doubled by jitter, before it looks again, and
+# one controller may wait for another.
+PATIENCE_SECONDS = 150.0
 
 
 class ApiError(Exception):

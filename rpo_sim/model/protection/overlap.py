@@ -2,29 +2,26 @@
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rpo_sim.distributions.base import FloatArray
 from rpo_sim.model.block import BoolArray
-
-if TYPE_CHECKING:
-    from rpo_sim.model.protection import Attempts
+from rpo_sim.model.protection.records import Attempts
 
 
-def _allow(runs: "Attempts") -> tuple[FloatArray, BoolArray]:
+def _allow(runs: Attempts) -> tuple[FloatArray, BoolArray]:
     return runs.due, np.zeros(runs.due.shape, dtype=np.bool_)
 
 
-def _replace(runs: "Attempts") -> tuple[FloatArray, BoolArray]:
+def _replace(runs: Attempts) -> tuple[FloatArray, BoolArray]:
     """A run still working when the next is due is cancelled."""
     following = np.concatenate([runs.due[1:], np.full_like(runs.due[:1], np.inf)])
     return runs.due, runs.due + runs.busy > following
 
 
 def _one_after_the_other(
-    runs: "Attempts", begin: Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
+    runs: Attempts, begin: Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
 ) -> tuple[FloatArray, BoolArray]:
     """Starts under a policy ``begin(due, start of the last run, end of the last run)``, inf to drop it.
 

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rpo_sim.distributions.assumed import Fixed
-from rpo_sim.distributions.mechanism import Mechanism
+from rpo_sim.distributions.mechanism import Limit, Mechanism
+from rpo_sim.model.compile.pools import PoolNames
 from rpo_sim.model.plan import BucketPlan, Input, StagePlan
-from rpo_sim.model.pools import PoolNames
+from rpo_sim.results import Evidence
 
 
 class MeasuredChains:
@@ -44,7 +45,7 @@ class MeasuredChains:
         at_once : int
             How many of this stage may run at once: what an operation costs falls under load.
         """
-        heads, tails = self._tokens(mechanism, where, at_once)
+        heads, tails = self._tokens(mechanism, driver.evidence, where, at_once)
         latency = replace(
             driver,
             key=f"recovery.{stage.key} (before).duration",
@@ -63,17 +64,27 @@ class MeasuredChains:
         return [replace(part, index=stage.index + i) for i, part in enumerate(parts)]
 
     def _tokens(
-        self, mechanism: Mechanism, where: str, at_once: int
+        self, mechanism: Mechanism, reach: Evidence, where: str, at_once: int
     ) -> tuple[tuple[tuple[int, float], ...], tuple[tuple[int, float], ...]]:
         heads, tails = [], []
         for limit, passed in zip(mechanism.limits, mechanism.chain(at_once).passes, strict=True):
-            bucket = self._bucket(f"{limit.name} ({where})", limit.rate, limit.burst)
+            evidence = reach if limit.is_measured else Evidence.ASSUMED
+            bucket = self._bucket(f"{limit.name} ({where})", limit, evidence)
             heads.append((bucket, passed.head))
             tails.append((bucket, passed.tail))
         return _some(heads), _some(tails[::-1])
 
-    def _bucket(self, name: str, rate: float, burst: float) -> int:
-        self._buckets.setdefault(name, BucketPlan(name=name, rate=rate, burst=burst))
+    def _bucket(self, name: str, limit: Limit, evidence: Evidence) -> int:
+        """Stages that share a bucket share what its waits rest on: the weakest."""
+        known = self._buckets.get(name)
+        weakest = evidence if known is None else max(evidence, known.evidence)
+        self._buckets[name] = BucketPlan(
+            name=name,
+            rate=limit.rate,
+            burst=limit.burst,
+            evidence=weakest,
+            tokens_spread=limit.tokens.log_deviations,
+        )
         return self._stated + list(self._buckets).index(name)
 
 

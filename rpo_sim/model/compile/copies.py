@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from rpo_sim.errors import ModelError
-from rpo_sim.model.binding import Bindings
 from rpo_sim.model.block import mean_seconds
 from rpo_sim.model.change import ChangeCurve, unique_bytes
+from rpo_sim.model.compile.binding import Bindings
+from rpo_sim.model.compile.pools import PoolNames
 from rpo_sim.model.plan import CopyPlan, CyclePlan, Input, TransferPlan
-from rpo_sim.model.pools import PoolNames
-from rpo_sim.model.replication import settled_seconds
+from rpo_sim.model.protection.transfers import settled_seconds
 from rpo_sim.scenario.copies import CopyFields, Retention
 from rpo_sim.scenario.estate import Group
 from rpo_sim.scenario.inputs import Duration, Lag, Shape
@@ -115,16 +115,27 @@ class CopyCompiler:
         if copy.duration is not None:
             stated = copy.cycle.duration or copy.duration.model_copy()  # another object: another key
             duration = self._duration(name, copy, stated, self._full_bytes(copy))
-        return CyclePlan(runs=round(copy.cycle.full / copy.every), duration=duration)
+        groups = self.scenario.estate.groups
+        known = copy.bytes is not None or all(group.change for group in groups)
+        return CyclePlan(
+            runs=round(copy.cycle.full / copy.every),
+            duration=duration,
+            full_bytes=tuple(float(copy.cycle.full_bytes(group)) for group in groups),
+            moved=tuple(self._moved(copy, group) for group in groups) if known else (),
+        )
+
+    def _moved(self, copy: CopyFields, group: Group) -> ChangeCurve | float:
+        """Bytes of a run, or how they follow from the time since the last; by the changes if not stated."""
+        if copy.bytes in ("change", None) and group.change:
+            return ChangeCurve.of(group)
+        return float(self._copy_bytes(copy, group) or 0)
 
     def _full_bytes(self, copy: CopyFields) -> tuple[int | None, ...]:
         """Bytes of a full per group; None where the copy moves none that matter."""
         groups = self.scenario.estate.groups
         if copy.cycle is None or copy.bytes is None:
             return (None,) * len(groups)
-        if isinstance(copy.cycle.bytes, int):
-            return (copy.cycle.bytes,) * len(groups)
-        return tuple(g.used_bytes if copy.cycle.bytes == "used" else g.capacity_bytes for g in groups)
+        return tuple(copy.cycle.full_bytes(group) for group in groups)
 
     # Transfers over links
 
@@ -143,10 +154,7 @@ class CopyCompiler:
     def _transfer(self, name: str, copy: CopyFields, narrow: set[str]) -> TransferPlan:
         assert copy.over is not None, "by link, so over one"
         link, groups = self.scenario.shared.links[copy.over], self.scenario.estate.groups
-        moved = tuple(
-            ChangeCurve.of(group) if copy.bytes == "change" else float(self._copy_bytes(copy, group) or 0)
-            for group in groups
-        )
+        moved = tuple(self._moved(copy, group) for group in groups)
         cap = min(link.per_stream or math.inf, link.available)
         factor = self.bindings.assumed_factor
         settled = copy.every if isinstance(copy.every, float) else 0.0

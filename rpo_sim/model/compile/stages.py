@@ -4,13 +4,13 @@ import math
 from dataclasses import replace
 
 from rpo_sim.errors import ScenarioError
-from rpo_sim.model.binding import Bindings
-from rpo_sim.model.compile_links import LinkCompiler, weaker
-from rpo_sim.model.compile_mechanism import MeasuredChains
+from rpo_sim.model.compile.binding import Bindings
+from rpo_sim.model.compile.links import LinkCompiler, weaker
+from rpo_sim.model.compile.mechanism import MeasuredChains
+from rpo_sim.model.compile.pools import PoolNames
 from rpo_sim.model.plan import Input, LinkPlan, StagePlan
-from rpo_sim.model.pools import PoolNames
 from rpo_sim.results import Evidence
-from rpo_sim.scenario.procedure import Stage
+from rpo_sim.scenario.procedure import POINT_BYTES, Stage
 from rpo_sim.scenario.schema import Scenario
 from rpo_sim.scenario.shared import slot_count
 
@@ -126,7 +126,7 @@ class StageCompiler:
             timeout=math.inf if stage.timeout is None else stage.timeout,
             retries=stage.retries,
             curve_evidence=curve,
-            since_point=stage.bytes if stage.bytes in ("changed", "written") else "",
+            since_point=str(stage.bytes) if stage.bytes in POINT_BYTES else "",
             duration_twice=self._twice(stage, duration),
         )
 
@@ -172,7 +172,7 @@ class StageCompiler:
 
     @staticmethod
     def _twice(stage: Stage, duration: Input | None) -> Input | None:
-        if duration is None or stage.bytes not in ("changed", "written"):
+        if duration is None or stage.bytes not in POINT_BYTES:
             return None
         sizes = tuple(2 * size if size else size for size in duration.sizes_bytes)
         return replace(duration, key=f"{duration.key}, twice", sizes_bytes=sizes)

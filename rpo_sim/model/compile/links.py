@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 from rpo_sim.errors import NoDataError
-from rpo_sim.model.binding import REACH, Bindings
+from rpo_sim.model.compile.binding import REACH, Bindings
 from rpo_sim.model.contention import law_totals, measured_totals, table_totals
 from rpo_sim.model.plan import LinkPlan, OutagePlan
 from rpo_sim.results import Evidence

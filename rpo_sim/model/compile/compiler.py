@@ -1,4 +1,4 @@
-"""From a scenario and a profile to a plan."""
+"""The plan of a whole: estate, failure, what is shared, and the parts that others compile."""
 
 import math
 from collections.abc import Mapping
@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from rpo_sim.distributions.profile import Profile
 from rpo_sim.errors import ModelError, ScenarioError
-from rpo_sim.model.binding import Bindings
 from rpo_sim.model.block import mean_seconds
 from rpo_sim.model.change import change_points
-from rpo_sim.model.compile_copies import CopyCompiler
-from rpo_sim.model.compile_stages import StageCompiler
+from rpo_sim.model.compile.binding import Bindings
+from rpo_sim.model.compile.copies import CopyCompiler
+from rpo_sim.model.compile.pools import PoolNames
+from rpo_sim.model.compile.stages import StageCompiler
 from rpo_sim.model.plan import (
     BucketPlan,
     FailurePlan,
@@ -20,7 +21,6 @@ from rpo_sim.model.plan import (
     Plan,
     StagePlan,
 )
-from rpo_sim.model.pools import PoolNames
 from rpo_sim.results import Tier
 from rpo_sim.scenario.estate import Group
 from rpo_sim.scenario.failure import Scope

@@ -1,0 +1,137 @@
+"""The due runs of a copy, drawn from the start of its history to the failure."""
+
+import functools
+
+import numpy as np
+
+from rpo_sim.distributions.base import FloatArray
+from rpo_sim.errors import ModelError
+from rpo_sim.model.block import BlockDraws, BoolArray
+from rpo_sim.model.plan import CopyPlan
+from rpo_sim.model.protection.incident import CYCLE, Incident, period
+from rpo_sim.model.protection.link_clock import LinkClock, outage_reach
+from rpo_sim.model.protection.records import Attempts
+
+WARM_UP = 20  # periods
+MOST_DUES = 100_000  # per VM and copy: beyond, the scenario asks for years of minutes
+
+
+def attempts(
+    copy: CopyPlan, block: BlockDraws, incident: Incident, since: FloatArray | None = None
+) -> Attempts:
+    """Draw every due run of a copy between the start of its history and the failure.
+
+    Draws are counted back from the failure, so that a longer history moves no earlier draw. Who copies from
+    this copy may ask what it held ``since`` some moment (float seconds, one per run) before the failure.
+    """
+    every = period(copy)
+    reach = incident.failed_at - incident.onset_at + calendar_reach(copy, incident)
+    if since is not None:
+        reach = np.maximum(reach, incident.failed_at - since)
+    cycle = copy.cycle.runs if copy.cycle is not None else 1
+    fails = copy.success is not None or copy.timeout < np.inf
+    fulls = WARM_UP if fails else 1  # so many must lie in the history, or a chain of misses has no begin
+    reach = reach + copy.hold + (cycle - 1) * fulls * every + outage_reach(block.plan, copy)
+    last = np.floor((incident.failed_at - copy.offset) / every)
+    first = CYCLE * np.floor((last - WARM_UP - np.ceil(reach / every)) / CYCLE)
+    dues = int((last - first).max()) + 1
+    if dues > MOST_DUES:
+        raise ModelError(
+            f"copy {copy.name}: {dues} due runs per VM lie between the start of its history and the "
+            "failure; lengthen `every` or bound the age of the corruption"
+        )
+    phase = block.vm_uniforms("stagger", copy.name) * every if copy.stagger else np.zeros((1, 1))
+    lag = block.per_vm("lag", copy.name, copy.lag, 0)
+    clock = _clock(copy, block, incident, float((reach + (WARM_UP + 2 * CYCLE) * every).max()))
+    if copy.every is None:
+        start = np.broadcast_to((copy.offset + first * every)[:, None] + phase, lag.shape)
+        if copy.transfer is not None:
+            return _sent_on(copy, block, start, incident, lag, clock)
+        return _back_to_back(copy, block, start, incident, lag)
+    index = last - np.arange(dues)[::-1, None]
+    due = copy.offset + index[:, :, None] * every + phase
+    due = np.where(index[:, :, None] >= first[:, None], due, np.inf)
+    full = None if copy.cycle is None else index % cycle == 0
+    if full is None and copy.success is None and block.is_fixed(copy.duration):
+        runs = [_run(copy, block, 0)] * dues  # whatever is drawn
+    else:
+        runs = [_run(copy, block, j, None if full is None else full[-1 - j]) for j in reversed(range(dues))]
+    busy, cut_delay = (np.stack(part) for part in zip(*runs, strict=True))
+    return Attempts(
+        due=np.broadcast_to(due + copy.hold, busy.shape),
+        busy=busy,
+        cut_delay=cut_delay,
+        lag=lag,
+        full=full,
+        clock=clock,
+    )
+
+
+def _clock(copy: CopyPlan, block: BlockDraws, incident: Incident, reach: float) -> LinkClock | None:
+    """When the link of a copy was up, as far back as its history goes; None where it always was."""
+    link = block.plan.links[copy.transfer.link] if copy.transfer is not None else None
+    return LinkClock(link, block, incident.failed_at, reach) if link and link.outages else None
+
+
+def calendar_reach(copy: CopyPlan, incident: Incident) -> float:
+    """How far back calendar retention must see whole buckets; after a loss the newest point is enough."""
+    return 2 * max((every for every, _ in copy.calendar), default=0.0) if incident.corrupt else 0.0
+
+
+def _back_to_back(
+    copy: CopyPlan, block: BlockDraws, start: FloatArray, incident: Incident, lag: FloatArray
+) -> Attempts:
+    """Runs that follow each other, from the start of the history until past the failure."""
+    due, runs = [start], [_run(copy, block, 0)]
+    while (due[-1] + runs[-1][0] <= incident.failed_at[:, None]).any():
+        due.append(due[-1] + runs[-1][0])
+        runs.append(_run(copy, block, len(runs)))
+        if len(runs) > MOST_DUES:
+            raise ModelError(f"copy {copy.name}: back-to-back runs of 0 s never reach the failure")
+    busy, cut_delay = (np.stack(part) for part in zip(*runs, strict=True))
+    return Attempts(due=np.stack(due), busy=busy, cut_delay=cut_delay, lag=lag)
+
+
+def _sent_on(
+    copy: CopyPlan,
+    block: BlockDraws,
+    start: FloatArray,
+    incident: Incident,
+    lag: FloatArray,
+    clock: LinkClock | None,
+) -> Attempts:
+    """Transfers that follow each other: how many there are depends on how long each takes."""
+    one = (1, *lag.shape)
+    return Attempts(
+        due=np.broadcast_to(start + copy.hold, one),
+        busy=np.zeros(one),
+        cut_delay=np.zeros(one),
+        lag=lag,
+        until=incident.failed_at,
+        more=functools.cache(lambda number: block.copy_succeeds(copy, number)),
+        clock=clock,
+    )
+
+
+def _run(
+    copy: CopyPlan, block: BlockDraws, number: int, full: BoolArray | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """One due run: seconds it works, and from its start to the cut that succeeded (inf if none).
+
+    ``full`` says in which runs of the block it is the full of a cycle.
+    """
+    tries = copy.retries + 1
+    busy = np.zeros((len(block.runs), block.plan.n_vms))
+    cut_delay = np.full_like(busy, np.inf)
+    trying = np.ones(busy.shape, dtype=np.bool_)
+    for attempt in range(number * tries, (number + 1) * tries):
+        seconds = block.copy_seconds(copy, attempt)
+        if full is not None and copy.cycle is not None and copy.cycle.duration is not None:
+            seconds = np.where(full[:, None], block.full_seconds(copy, attempt), seconds)
+        ok = trying & (seconds <= copy.timeout) & block.copy_succeeds(copy, attempt)
+        cut_delay = np.where(ok, busy, cut_delay)
+        busy = busy + np.where(trying, np.minimum(seconds, copy.timeout), 0.0)
+        trying = trying & ~ok
+        if not trying.any():
+            break
+    return busy, cut_delay
