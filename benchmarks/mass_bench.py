@@ -5,21 +5,28 @@ each burst the controllers finish what they still do about the last, and the buc
 """
 
 import contextlib
+import itertools
 import os
-import queue
-import threading
+import sys
+import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from rpo_probes._kubernetes import Api, Change, Conflict, Follower, Object, Resource, Target, Watch, connect
+from rpo_probes._kubernetes import Api, Conflict, Object, Resource, connect
 from rpo_probes._requests import RequestCounts, server_counts
-from rpo_probes._snapshot.resources import CLAIMS, NAMESPACES, SNAPSHOT_GROUP, SNAPSHOTS, VOLUMES
+from rpo_probes._snapshot.bench import Bench
+from rpo_probes._snapshot.flight import Flight
+from rpo_probes._snapshot.journal import Journal, new_run
+from rpo_probes._snapshot.preflight import look
+from rpo_probes._snapshot.resources import CLAIMS, NAMESPACES, SNAPSHOTS
+from rpo_probes._snapshot.sources import Source, SourceMaker, claim_body, snapshot_body
+from rpo_probes.volume_snapshot import VolumeSnapshotProbe
 
-from rpo_sim.errors import ProbeError
+from rpo_sim.probe_contract import Recorder
 
 NAMESPACE = "mass-restore"
 SETTLE_SECONDS = 4.0  # the slowest bucket of either backend is full after 2
@@ -47,7 +54,11 @@ class Measured:
 
 
 class MassBench:
-    """Source volumes on one backend, and bursts of snapshots of them and restores from those."""
+    """Source volumes on one backend, and bursts of snapshots of them and restores from those.
+
+    The bench of the probe `volume_snapshot` times them; here nothing is removed, and what it counts as
+    failed ends the experiment.
+    """
 
     def __init__(
         self,
@@ -58,129 +69,99 @@ class MassBench:
         namespace: str = NAMESPACE,
         settle_seconds: float = SETTLE_SECONDS,
     ) -> None:
-        self.backend, self._data = backend, data_folder
-        self._namespace, self._settle = namespace, settle_seconds
-        self.api: Api = connect(Target(kubeconfig=kubeconfig))
-        self._arrivals: queue.Queue[tuple[Any, Change | ProbeError]] = queue.Queue()
-        self._seen: dict[tuple[str, str], tuple[Object, float]] = {}
-        self._done: dict[tuple[str, str], float] = {}
-        self._sources: dict[int, list[str]] = {}
-        self._snapshots: dict[int, list[str]] = {}
-        self._number = int(time.time())
-        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+        self.backend, self._settle = backend, settle_seconds
+        settings = VolumeSnapshotProbe.Settings(
+            mode="measure",
+            kubeconfig=kubeconfig,
+            namespace=namespace,
+            any_namespace=True,
+            storage_class="lab",
+            snapshot_class="lab",
+            data_folder=data_folder,
+            timeout=_LONGEST_SECONDS,
+        )
+        self.api: Api = connect(settings.target)
         with contextlib.suppress(Conflict):
+            body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
             self.api.create(NAMESPACES, None, body)
-        self._followers = [
-            Follower(Watch(self.api, kind, None if kind is VOLUMES else namespace), kind, self._arrivals)
-            for kind in (SNAPSHOTS, CLAIMS, VOLUMES)
-        ]
-        self._synced = threading.Semaphore(0)
-        for follower in self._followers:
-            follower.start()
-        threading.Thread(target=self._read, daemon=True).start()
-        for _ in self._followers:
-            self._synced.acquire()
+        findings, site = look(settings, self.api)
+        if site is None:
+            sys.exit("error: " + "; ".join(each.missing for each in findings if not each.ok))
+        self._site, self._state = site, tempfile.TemporaryDirectory(prefix="rpo-sim-")
+        context = Recorder(Path(self._state.name), f"mass-{time.time_ns()}").context
+        self._run = new_run(
+            context.collection_id, settings.target, namespace, context.now() + timedelta(days=1)
+        )
+        self._numbers, self._prefix = itertools.count(1), f"mass-{int(time.time())}"
+        self._journal = Journal(context.state_folder, self._run)
+        self._bench = Bench(self.api, self._run, self._journal, context, _LONGEST_SECONDS, site.driver)
+        self._bench.watch(pods=False)
+        self._maker = SourceMaker(settings, site, self._run, self._bench, self._name)
+        self._sources: dict[int, list[Source]] = {}
+        self._snapshots: dict[int, list[str]] = {}
 
     def close(self) -> None:
-        """End the watches."""
-        for follower in self._followers:
-            follower.stop()
+        """End the watches; the lab with all objects is thrown away by whoever started it."""
+        self._bench.close()
+        self._journal.close(all_gone=True)
+        self._state.cleanup()
         self.api.close()
 
-    def _read(self) -> None:
-        while True:
-            kind, change = self._arrivals.get()
-            if isinstance(change, ProbeError):
-                raise change
-            if change.kind == "synced":
-                self._synced.release()
-            if change.kind == "seen":
-                key = (kind.plural, str(change.object["metadata"]["name"]))
-                self._seen[key] = (change.object, change.at)
-                if _over(change.object):
-                    self._done.setdefault(key, change.at)
-
-    def _await(self, kind: Resource, names: Sequence[str]) -> None:
-        deadline = time.monotonic() + _LONGEST_SECONDS
-        while any((kind.plural, name) not in self._done for name in names):
-            if time.monotonic() > deadline:
-                late = [name for name in names if (kind.plural, name) not in self._done]
-                raise TimeoutError(f"{len(late)} of {len(names)} {kind.plural} are not done: {late[0]} …")
-            time.sleep(0.05)
-
-    def sources(self, size_bytes: int, n: int) -> list[str]:
+    def sources(self, size_bytes: int, n: int) -> list[Source]:
         """At least ``n`` bound volumes with so much noise in each."""
-        if size_bytes not in self._sources:  # those that an earlier, interrupted run filled
-            before = [name for plural, name in self._done if plural == CLAIMS.plural]
-            self._sources[size_bytes] = [name for name in before if name.startswith(f"source-{size_bytes}-")]
-        have = self._sources[size_bytes]
-        names = [f"source-{size_bytes}-{self._next()}" for _ in range(n - len(have))]
-        for name in names:
-            self.api.create(CLAIMS, self._namespace, _claim(name, None))
-        self._await(CLAIMS, names)
-        for name in names:
-            volume = str(self._seen[CLAIMS.plural, name][0]["spec"]["volumeName"])
-            while (VOLUMES.plural, volume) not in self._seen:
-                time.sleep(0.02)
-            handle = self._seen[VOLUMES.plural, volume][0]["spec"]["csi"]["volumeHandle"]
-            (self._data / handle / "noise").write_bytes(os.urandom(size_bytes))
-        have += names
+        have = self._sources.setdefault(size_bytes, [])
+        if len(have) < n:
+            have += self._maker.make(n - len(have), size_bytes)
         return have[:n]
 
     def snapshots(self, size_bytes: int, n: int, repetition: int) -> Measured:
         """``n`` snapshots at once, of a volume each."""
         sources = self.sources(size_bytes, n)
-        names = [f"snapshot-{self._next()}" for _ in range(n)]
-        bodies = [_snapshot(name, source) for name, source in zip(names, sources, strict=True)]
-        measured = self._burst(SNAPSHOTS, "snapshot", names, bodies, size_bytes, repetition)
-        self._snapshots[size_bytes] = names
-        return measured
+        flights = [self._flight("snapshot", source.claim, source) for source in sources]
+        bodies = [snapshot_body(self._run, self._site, one.name, one.source) for one in flights]
+        self._snapshots[size_bytes] = [one.name for one in flights]
+        return self._burst(SNAPSHOTS, flights, bodies, repetition)
 
     def restores(self, size_bytes: int, n: int, repetition: int) -> Measured:
         """``n`` restores at once, from the latest snapshots."""
-        names = [f"restore-{self._next()}" for _ in range(n)]
-        made_from = self._snapshots[size_bytes][:n]
-        bodies = [_claim(name, source) for name, source in zip(names, made_from, strict=True)]
-        return self._burst(CLAIMS, "restore", names, bodies, size_bytes, repetition)
+        made_from = zip(self._snapshots[size_bytes][:n], self.sources(size_bytes, n), strict=True)
+        flights = [self._flight("restore", snapshot, source) for snapshot, source in made_from]
+        bodies = [
+            claim_body(self._run, self._site, one.name, "restore", one.capacity_bytes, snapshot=one.source)
+            for one in flights
+        ]
+        return self._burst(CLAIMS, flights, bodies, repetition)
 
-    def _next(self) -> int:
-        self._number += 1
-        return self._number
+    def _name(self, purpose: str) -> str:
+        return f"{self._prefix}-{purpose}-{next(self._numbers)}"
+
+    def _flight(self, operation: str, made_from: str, source: Source) -> Flight:
+        return Flight(
+            operation=operation,
+            name=self._name(operation),
+            source=made_from,
+            size_bytes=source.size_bytes,
+            capacity_bytes=source.capacity_bytes,
+        )
 
     def _burst(
-        self,
-        kind: Resource,
-        operation: str,
-        names: Sequence[str],
-        bodies: Sequence[Object],
-        size_bytes: int,
-        repetition: int,
+        self, kind: Resource, flights: Sequence[Flight], bodies: Sequence[Object], repetition: int
     ) -> Measured:
         before = self._settled()
         at, load = time.time(), os.getloadavg()[0]
-        barrier, sent = threading.Barrier(len(names)), dict[str, float]()
-
-        def create(name: str, body: Object) -> None:
-            barrier.wait()
-            sent[name] = time.monotonic()
-            self.api.create(kind, self._namespace, body)
-
-        with ThreadPoolExecutor(len(names)) as pool:
-            list(pool.map(create, names, bodies))
-        self._await(kind, names)
-        first = min(sent.values())
-        ordered = sorted(names, key=lambda name: sent[name])
-        used = server_counts(self.api).since(before).per_operation(len(names))
+        self._bench.burst(kind, flights, bodies)
+        used = server_counts(self.api).since(before).per_operation(len(flights))
+        ordered = sorted(flights, key=lambda one: one.sent)
         return Measured(
             backend=self.backend,
-            operation=operation,
-            size_bytes=size_bytes,
-            n=len(names),
+            operation=flights[0].operation,
+            size_bytes=flights[0].size_bytes,
+            n=len(flights),
             repetition=repetition,
             at=at,
             load=load,
-            starts=[round(sent[name] - first, 6) for name in ordered],
-            seconds=[round(self._done[kind.plural, name] - sent[name], 6) for name in ordered],
+            starts=[round(one.sent - ordered[0].sent, 6) for one in ordered],
+            seconds=[round(_seconds(one), 6) for one in ordered],
             requests={what: round(each, 3) for what, each in sorted(used.items()) if _storage(what)},
         )
 
@@ -202,26 +183,7 @@ def _storage(what: str) -> bool:
     return any(name in what for name in names)
 
 
-def _over(item: Object) -> bool:
-    status = item.get("status") or {}
-    return status.get("readyToUse") is True or status.get("phase") == "Bound"
-
-
-def _claim(name: str, snapshot: str | None) -> Object:
-    spec: dict[str, Any] = {
-        "storageClassName": "lab",
-        "accessModes": ["ReadWriteOnce"],
-        "resources": {"requests": {"storage": "1Gi"}},
-    }
-    if snapshot is not None:
-        spec["dataSource"] = {"apiGroup": SNAPSHOT_GROUP, "kind": "VolumeSnapshot", "name": snapshot}
-    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec}
-
-
-def _snapshot(name: str, source: str) -> Object:
-    return {
-        "apiVersion": SNAPSHOTS.api_version,
-        "kind": SNAPSHOTS.kind,
-        "metadata": {"name": name},
-        "spec": {"volumeSnapshotClassName": "lab", "source": {"persistentVolumeClaimName": source}},
-    }
+def _seconds(flight: Flight) -> float:
+    if flight.ended is None:
+        sys.exit(f"error: {flight.operation} {flight.name} did not end: {flight.refused or flight.outcome}")
+    return flight.ended[1] - flight.sent

@@ -17,6 +17,7 @@ from rpo_sim.distributions.base import FloatArray
 from rpo_sim.distributions.mechanism_burst import Chain, Pass, burst
 from rpo_sim.distributions.sized import SizeScaled
 
+_NORMAL_975 = 1.959964  # the normal quantile whose two sides enclose 95 %
 DRIVER, LATENCY = "driver", "latency"
 Source = Literal["published default", "given"]
 
@@ -68,6 +69,12 @@ class Estimate:
     value: float
     low: float
     high: float
+
+    @property
+    def log_deviations(self) -> tuple[float, float]:
+        """Standard deviations of its logarithm below and above the value, of two half normals."""
+        below, above = math.log(self.value / self.low), math.log(self.high / self.value)
+        return below / _NORMAL_975, above / _NORMAL_975
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

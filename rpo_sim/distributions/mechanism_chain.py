@@ -21,7 +21,7 @@ LATENCY, SERVICE, PER_BYTE, LOW_LOAD = range(4)  # the first entries of a vector
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Targets:
-    """What a chain is held against: mean bursts by size and concurrency, and singles as they were spaced."""
+    """What a chain is held against: a middle burst by size and concurrency, singles as they were spaced."""
 
     bursts: tuple[Burst, ...]
     singles: tuple[Burst, ...]
@@ -31,17 +31,18 @@ class Targets:
     def of(cls, sweeps: Sweeps) -> "Targets":
         """Of measured sweeps."""
         keys = sorted({(burst.size_bytes, burst.n) for burst in sweeps.bursts})
-        means = tuple(_mean(sweeps.at(*key)) for key in keys)
+        middles = tuple(_middle(sweeps.at(*key)) for key in keys)
         spaced = tuple(_first(single) for single in sweeps.singles)
-        largest = max(burst.size_bytes for burst in (*means, *spaced))
-        return cls(bursts=means, singles=spaced, unit_bytes=max(largest, 1))
+        largest = max(burst.size_bytes for burst in (*middles, *spaced))
+        return cls(bursts=middles, singles=spaced, unit_bytes=max(largest, 1))
 
 
-def _mean(bursts: Sequence[Burst]) -> Burst:
+def _middle(bursts: Sequence[Burst]) -> Burst:
+    """Medians, position by position: one burst that other work disturbed among three pulls nothing."""
     return Burst(
         size_bytes=bursts[0].size_bytes,
-        starts=np.mean([burst.starts for burst in bursts], axis=0),
-        durations=np.mean([np.sort(burst.durations) for burst in bursts], axis=0),
+        starts=np.median([burst.starts for burst in bursts], axis=0),
+        durations=np.median([np.sort(burst.durations) for burst in bursts], axis=0),
     )
 
 

@@ -26,7 +26,7 @@ from rpo_sim.distributions.mechanism_chain import (
     costs_too_much,
     fit_chain,
 )
-from rpo_sim.distributions.mechanism_levels import all_seen, low_load_tokens, tokens_by_level
+from rpo_sim.distributions.mechanism_levels import all_seen, costs_rise, low_load_tokens, tokens_by_level
 from rpo_sim.distributions.mechanism_sweeps import Burst, Sweeps, read_sweeps
 from rpo_sim.distributions.mechanism_words import warnings_of
 from rpo_sim.records import Observation
@@ -72,7 +72,9 @@ def fit_mechanism(
     fits = [_best_servers(chain, targets) for chain in _chains(known)]
     candidates = [_candidate(fit, sweeps, targets) for fit in fits]
     shown = [
-        i for i, fit in enumerate(fits) if all_seen(fit, targets) and not costs_too_much(fit)
+        i
+        for i, fit in enumerate(fits)
+        if all_seen(fit, targets) and not costs_too_much(fit) and not costs_rise(fit, targets)
     ]  # others explain nothing
     chosen = min(shown, key=lambda i: _loss(candidates[i]))
     candidates[chosen] = replace(candidates[chosen], chosen=True)
@@ -81,8 +83,8 @@ def fit_mechanism(
         (*low_load_tokens(best, targets, i), *tokens_by_level(best, targets, i))
         for i in range(len(best.limits))
     ]
-    draws = _bootstrap(best, sweeps, seed)
-    mechanism = replace(_mechanism(best, sweeps, targets, levels, draws), candidates=tuple(candidates))
+    again = _bootstrap(best, sweeps, seed)
+    mechanism = replace(_mechanism(best, sweeps, targets, levels, again), candidates=tuple(candidates))
     return replace(mechanism, warnings=warnings_of(mechanism, sweeps, known))
 
 
@@ -136,17 +138,25 @@ def _loss(candidate: Candidate) -> float:
     return float(np.sum(np.square(errors))) * _PRICE ** len(candidate.limits)
 
 
-def _bootstrap(best: ChainFit, sweeps: Sweeps, seed: int) -> FloatArray:
-    """Parameters refitted to resampled bursts, each from a start of its own, so that what is flat shows."""
+def _bootstrap(best: ChainFit, sweeps: Sweeps, seed: int) -> list[tuple[ChainFit, Targets]]:
+    """The chain refitted to resampled bursts, each from a start of its own, so that what is flat shows."""
     generator = np.random.default_rng(seed)
-    rows = []
+    again = []
     for _ in range(DRAWS):
         start = best.theta * np.exp(generator.uniform(-0.4, 0.4, len(best.theta)))
-        again = fit_chain(
-            best.limits, best.servers, Targets.of(_resampled(sweeps, generator)), start=start, evaluations=15
-        )
-        rows.append(again.theta)
-    return np.array(rows)
+        targets = Targets.of(_resampled(sweeps, generator))
+        again.append((fit_chain(best.limits, best.servers, targets, start=start, evaluations=15), targets))
+    return again
+
+
+def _saturated(fit: ChainFit, targets: Targets, index: int) -> float:
+    """Tokens of the largest sweep in which the limit is seen; those of all sweeps where it is in none."""
+    known = fit.limits[index].tokens
+    if known is not None:
+        return known
+    levels = tokens_by_level(fit, targets, index)
+    joint = fit.chain().passes[index]
+    return levels[-1][1] if levels else joint.head + joint.tail
 
 
 def _resampled(sweeps: Sweeps, generator: np.random.Generator) -> Sweeps:
@@ -174,13 +184,14 @@ def _mechanism(
     sweeps: Sweeps,
     targets: Targets,
     levels: Sequence[tuple[tuple[int, float], ...]],
-    draws: FloatArray,
+    again: Sequence[tuple[ChainFit, Targets]],
 ) -> Mechanism:
     theta, unit = best.theta, targets.unit_bytes
+    draws = np.array([fit.theta for fit, _ in again])
     scale = np.array([1.0, 1 / unit])
     spread = np.cov(draws[:, [SERVICE, PER_BYTE]].T) * np.outer(scale, scale)
     return Mechanism(
-        limits=tuple(_limit(best, i, levels[i], draws) for i in range(len(best.limits))),
+        limits=tuple(_limit(best, i, targets, levels[i], again) for i in range(len(best.limits))),
         servers=best.servers,
         latency_seconds=_estimate(theta[LATENCY], draws[:, LATENCY]),
         service_seconds=_estimate(theta[SERVICE], draws[:, SERVICE]),
@@ -195,20 +206,24 @@ def _mechanism(
     )
 
 
-def _limit(best: ChainFit, i: int, levels: tuple[tuple[int, float], ...], draws: FloatArray) -> Limit:
-    known, at = best.limits[i], 4 + 2 * i
-    joint = best.chain().passes[i]
-    tokens = joint.head + joint.tail
-    saturated = levels[-1][1] if levels else tokens
-    drawn = draws[:, at] + draws[:, at + 1] if known.tokens is None else np.full(len(draws), known.tokens)
+def _limit(
+    best: ChainFit,
+    i: int,
+    targets: Targets,
+    levels: tuple[tuple[int, float], ...],
+    again: Sequence[tuple[ChainFit, Targets]],
+) -> Limit:
+    known, tail = best.limits[i], best.chain().passes[i].tail
     return Limit(
         name=known.name,
         rate=known.rate,
         burst=known.burst,
         source=known.source,
         counted=known.tokens is not None,
-        tokens=_estimate(saturated, drawn),
-        tail=_estimate(joint.tail, draws[:, at + 1]),
+        tokens=_estimate(
+            _saturated(best, targets, i), np.array([_saturated(fit, other, i) for fit, other in again])
+        ),
+        tail=_estimate(tail, np.array([fit.chain().passes[i].tail for fit, _ in again])),
         tokens_at=levels,
     )
 

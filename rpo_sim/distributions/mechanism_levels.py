@@ -1,6 +1,7 @@
 """Tokens per operation by concurrency: they fall under load, as wake-ups of a controller merge."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from scipy import optimize
@@ -11,12 +12,22 @@ from rpo_sim.distributions.mechanism_chain import LOW_LOAD, PER_BYTE, SERVICE, C
 from rpo_sim.distributions.mechanism_sweeps import Burst
 
 _TOLD = 1.2  # times the loss: what other tokens for singles must cost to count as known
+_RISES = 1.3  # times the tokens at the level before: wake-ups merge under load, so that none should
 _BINDS = 0.1  # a limit is seen at a level if without it the makespan would be shorter by this share
 
 
 def all_seen(fit: ChainFit, targets: Targets) -> bool:
     """Whether each limit of the chain binds in some sweep."""
     return all(any(_seen(fit, targets, burst, i) for burst in targets.bursts) for i in range(len(fit.limits)))
+
+
+def costs_rise(fit: ChainFit, targets: Targets) -> bool:
+    """Whether operations would cost more of a limit the more there are: then it is another that binds."""
+    for index in range(len(fit.limits)):
+        tokens = [tokens for _, tokens in tokens_by_level(fit, targets, index)]
+        if any(after > _RISES * before for before, after in pairwise(tokens)):
+            return True
+    return False
 
 
 def low_load_tokens(fit: ChainFit, targets: Targets, index: int) -> tuple[tuple[int, float], ...]:

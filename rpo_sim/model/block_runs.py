@@ -16,6 +16,7 @@ from rpo_sim.model.protection.histories import recovery_points
 from rpo_sim.model.protection.incident import Incident, strike
 from rpo_sim.model.protection.records import Points
 from rpo_sim.model.run import Recoveries, Recovery, run_inputs
+from rpo_sim.model.tokens import with_drawn_tokens
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,10 +36,11 @@ class BlockResult:
 
 def run_block(plan: Plan, seed: int, block: int, engine: Engine = "simpy") -> BlockResult:
     """Simulate one block of runs in this process."""
-    draws = BlockDraws(plan, Draws(seed), block)
+    keyed = Draws(seed)
+    draws = BlockDraws(plan, keyed, block)
     incident = strike(plan, draws)
     newest, given = points_of(plan, draws, incident)
-    found = recoveries(plan, draws, given, engine)
+    found = recoveries(with_drawn_tokens(plan, keyed, block), draws, given, engine)
     failed_at = incident.failed_at[:, None]
     copies = np.array([step.copy for step in plan.path], dtype=np.intp)
     used = np.where(found.step >= 0, copies[found.step], -1)
@@ -60,9 +62,11 @@ def run_block(plan: Plan, seed: int, block: int, engine: Engine = "simpy") -> Bl
 def replay(plan: Plan, seed: int, run: int) -> Recovery:
     """One run again, with its journal: always by the engine that a person can read."""
     block, row = divmod(run, RUNS_PER_BLOCK)
-    draws = BlockDraws(plan, Draws(seed), block)
+    keyed = Draws(seed)
+    draws = BlockDraws(plan, keyed, block)
     _, given = points_of(plan, draws, strike(plan, draws))
-    return simpy_engine.recover(plan, run_inputs(plan, draws, given, row))
+    drawn = with_drawn_tokens(plan, keyed, block)
+    return simpy_engine.recover(drawn, run_inputs(drawn, draws, given, row))
 
 
 def points_of(plan: Plan, draws: BlockDraws, incident: Incident) -> tuple[FloatArray, Choices]:

@@ -19,7 +19,7 @@ from rpo_probes._snapshot.preflight import Site, named
 from rpo_probes._snapshot.pressure import Pressure
 from rpo_probes._snapshot.resources import CLAIMS, PODS, SNAPSHOTS
 from rpo_probes._snapshot.settings import VolumeSnapshotSettings
-from rpo_probes._snapshot.sources import Source, SourceMaker, claim_body
+from rpo_probes._snapshot.sources import Source, SourceMaker, claim_body, snapshot_body
 from rpo_sim.errors import ProbeError, ProbeUnavailable
 from rpo_sim.probe import ProbeContext
 from rpo_sim.records import Observation, Outcome
@@ -197,17 +197,7 @@ class _Sweep:
             if self._maker.folder is not None:
                 source.marker = flight.name
                 self._maker.folder.mark(source.handle, source.marker)
-            bodies.append(
-                {
-                    "apiVersion": SNAPSHOTS.api_version,
-                    "kind": SNAPSHOTS.kind,
-                    "metadata": self._run.metadata(flight.name, "snapshot"),
-                    "spec": {
-                        "volumeSnapshotClassName": self._site.snapshot_class,
-                        "source": {"persistentVolumeClaimName": source.claim},
-                    },
-                }
-            )
+            bodies.append(snapshot_body(self._run, self._site, flight.name, source.claim))
         self._bench.burst(SNAPSHOTS, flights, bodies)
         if self._maker.folder is not None:  # a restore that took the live volume would show this marker
             for source in sources:

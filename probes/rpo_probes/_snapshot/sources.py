@@ -10,7 +10,7 @@ from rpo_probes._snapshot.data import FolderData, PodMaker, pod_report
 from rpo_probes._snapshot.flight import Flight
 from rpo_probes._snapshot.journal import Run
 from rpo_probes._snapshot.preflight import Site
-from rpo_probes._snapshot.resources import CLAIMS, PODS, SNAPSHOT_GROUP
+from rpo_probes._snapshot.resources import CLAIMS, PODS, SNAPSHOT_GROUP, SNAPSHOTS
 from rpo_probes._snapshot.settings import VolumeSnapshotSettings
 from rpo_sim.errors import ProbeUnavailable
 from rpo_sim.units import format_duration
@@ -44,6 +44,19 @@ def claim_body(run: Run, site: Site, name: str, part: str, capacity_bytes: int, 
         "kind": "PersistentVolumeClaim",
         "metadata": run.metadata(name, part),
         "spec": spec,
+    }
+
+
+def snapshot_body(run: Run, site: Site, name: str, claim: str) -> Object:
+    """A VolumeSnapshot of a PVC."""
+    return {
+        "apiVersion": SNAPSHOTS.api_version,
+        "kind": SNAPSHOTS.kind,
+        "metadata": run.metadata(name, "snapshot"),
+        "spec": {
+            "volumeSnapshotClassName": site.snapshot_class,
+            "source": {"persistentVolumeClaimName": claim},
+        },
     }
 
 

@@ -78,7 +78,13 @@ class MeasuredChains:
         """Stages that share a bucket share what its waits rest on: the weakest."""
         known = self._buckets.get(name)
         weakest = evidence if known is None else max(evidence, known.evidence)
-        self._buckets[name] = BucketPlan(name=name, rate=limit.rate, burst=limit.burst, evidence=weakest)
+        self._buckets[name] = BucketPlan(
+            name=name,
+            rate=limit.rate,
+            burst=limit.burst,
+            evidence=weakest,
+            tokens_spread=limit.tokens.log_deviations,
+        )
         return self._stated + list(self._buckets).index(name)
 
 

@@ -60,9 +60,12 @@ class BucketPlan:
     """A token bucket: ``rate`` tokens per second, at most ``burst``; full at the start.
 
     Waits for its tokens are booked under ``evidence``: of rate, burst and what an operation costs together.
+    ``tokens_spread`` are standard deviations of the logarithm of that cost, below and above it; 0 where it is
+    stated.
     """
 
     name: str
     rate: float
     burst: float
     evidence: Evidence = Evidence.ASSUMED
+    tokens_spread: tuple[float, float] = (0.0, 0.0)
