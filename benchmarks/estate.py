@@ -54,12 +54,16 @@ _FURTHER = """
             duration: {{assumed: {{lognormal: {{p50: 1m, p95: 2m}}}}}}}}"""
 
 
-def plan_of(vms: int, stages: int = 3) -> Plan:
-    """The plan of an estate of so many VMs, each with so many stages: three, and checks after these."""
+def text_of(vms: int, stages: int = 3) -> str:
+    """The scenario of an estate of so many VMs, each with so many stages: three, and checks after these."""
     first, second = vms // 10, vms * 3 // 10
     text = _SCENARIO.format(first=first, second=second, third=vms - first - second)
-    text += "".join(_FURTHER.format(number=number) for number in range(stages - 3))
-    return compile_plan(load_scenario_text(text).scenario, "benchmark")
+    return text + "".join(_FURTHER.format(number=number) for number in range(stages - 3))
+
+
+def plan_of(vms: int, stages: int = 3) -> Plan:
+    """Its plan."""
+    return compile_plan(load_scenario_text(text_of(vms, stages)).scenario, "benchmark")
 
 
 def inputs_of(plan: Plan) -> RunInputs:

@@ -8,12 +8,22 @@ from benchmarks import (
     bench_compiled,
     bench_engine,
     bench_fit,
+    bench_memory,
     bench_scaleout,
     bench_snapshots,
     bench_startup,
 )
 
-BENCHES = (bench_startup, bench_fit, bench_engine, bench_compiled, bench_ciw, bench_scaleout, bench_snapshots)
+BENCHES = (
+    bench_startup,
+    bench_fit,
+    bench_engine,
+    bench_compiled,
+    bench_memory,
+    bench_ciw,
+    bench_scaleout,
+    bench_snapshots,
+)
 RESULTS = Path(__file__).with_name("results.json")
 
 

@@ -103,7 +103,7 @@ class Histograms:
             made._counts[:, made._columns(part._first, part._end)] += part._counts[:, 1:-1]
             made._counts[:, [0, -1]] += part._counts[:, [0, -1]]
             made.runs += part.runs
-        return made.trimmed()
+        return made
 
     def trimmed(self) -> "Histograms":
         """Without columns at either end that count nothing: what equal counts have alike."""

@@ -63,6 +63,6 @@ def quantiles(figure: PerVm, p: float, blocks: int) -> tuple[FloatArray, FloatAr
     tail, n, rank = (1 - CONFIDENCE) / 2, figure.runs, math.ceil(p * figure.runs)
     low, high = int(stats.binom.ppf(tail, blocks, p)), int(stats.binom.isf(tail, blocks, p)) + 1
     least = min(rank, math.ceil(low * n / blocks))
-    most = math.ceil(high * n / blocks) if high <= blocks else n + 1
-    value, lower, upper = figure.at_ranks([rank, least, max(rank, most)])
+    most = max(rank, math.ceil(high * n / blocks))  # beyond the last run where so few blocks cannot bound it
+    value, lower, upper = figure.at_ranks([rank, least, most])
     return value, lower, upper

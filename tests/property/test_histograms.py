@@ -38,13 +38,11 @@ def histograms_of(*blocks: Any) -> Histograms:
 
 def near(found: Any, exact: Any) -> bool:
     """Within half a bin; below the finest, within the finest; infinite alike."""
-    with np.errstate(invalid="ignore"):
-        off = np.where(found == exact, 0.0, np.abs(found - exact))
-    return bool(
-        (
-            off <= np.where(np.abs(exact) < FINEST_SECONDS, FINEST_SECONDS, RELATIVE_ERROR * np.abs(exact))
-        ).all()
-    )
+    finite = np.isfinite(exact)
+    size = np.abs(exact[finite])
+    allowed = np.where(size < FINEST_SECONDS, FINEST_SECONDS, RELATIVE_ERROR * size)
+    close = np.abs(found[finite] - exact[finite]) <= allowed
+    return bool(close.all() and (found[~finite] == exact[~finite]).all())
 
 
 @settings(max_examples=300)
@@ -162,3 +160,22 @@ def test_intervals_hold_the_truth(p: float, shift: float) -> None:
     _, low, high = quantiles(histograms_of(table), p, 80)
     held = ((low <= truth * (1 + RELATIVE_ERROR)) & (truth <= high * (1 + RELATIVE_ERROR))).mean()
     assert held >= 0.93
+
+
+@pytest.mark.parametrize(("p", "blocks"), [(0.5, 80), (0.95, 80), (0.95, 400), (0.5, 6)])
+def test_the_interval_is_that_of_order_statistics(p: float, blocks: int) -> None:
+    """The least ranks beyond which fewer than one in forty samples of blocks would have the quantile."""
+
+    def below(k: int) -> float:
+        return sum(math.comb(blocks, i) * p**i * (1 - p) ** (blocks - i) for i in range(k))
+
+    low = max(k for k in range(blocks) if below(k) < 0.025)
+    high = min(k for k in range(1, blocks + 1) if below(k) >= 0.975)
+    ordered = np.arange(1.0, 25 * blocks + 1)[:, None]
+    _, lower, upper = quantiles(EveryRun(ordered), p, blocks)
+    assert (lower[0], upper[0]) == (25 * low, 25 * high)
+
+
+def test_what_so_few_blocks_cannot_bound_is_infinite() -> None:
+    _, _, upper = quantiles(EveryRun(np.arange(1000.0)[:, None]), 0.95, 40)
+    assert upper.tolist() == [math.inf]

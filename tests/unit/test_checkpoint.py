@@ -152,6 +152,15 @@ def test_files_that_are_no_checkpoint_are_refused(plan: Plan, tmp_path: Path) ->
     assert (tmp_path / "other.db").read_bytes() == before
 
 
+def test_a_checkpoint_of_another_layout_is_refused(plan: Plan, tmp_path: Path) -> None:
+    simulate_kept(plan, tmp_path / "kept", 25)
+    with contextlib.closing(sqlite3.connect(tmp_path / "kept")) as database, database:
+        database.execute("PRAGMA user_version = 0")  # as it was before blocks were reduced
+    words = r"kept: keeps blocks as another version of rpo-sim did \(layout 0, here 2\); .* delete this one"
+    with pytest.raises(ModelError, match=words):
+        simulate_kept(plan, tmp_path / "kept", 25)
+
+
 def test_one_at_a_time(tmp_path: Path) -> None:
     with (
         open_checkpoint(tmp_path / "kept"),

@@ -1,8 +1,9 @@
 """What jobs share: slots, tokens, cohorts that wait for each other, and the journal."""
 
+import math
 from typing import Any
 
-from rpo_sim.model.compiled_engine.events import happen
+from rpo_sim.model.compiled_engine.events import happen, resume_after
 from rpo_sim.model.compiled_engine.jit import inlined, part
 from rpo_sim.model.compiled_engine.layout import ALL, COHORT_DONE, NO_ROOM, RESUME, WAIT
 from rpo_sim.model.compiled_engine.memory import (
@@ -16,6 +17,7 @@ from rpo_sim.model.compiled_engine.memory import (
     segment_at,
     set_real,
 )
+from rpo_sim.model.compiled_engine.states import RESTS
 
 
 @inlined
@@ -38,6 +40,15 @@ def note(run: Any, job: int, what: int, evidence: int) -> None:
 def note_wait(run: Any, job: int) -> None:
     """Write down that a job waited since its start, and for whom."""
     note(run, job, -1, WAIT)
+
+
+@inlined
+def spend(run: Any, job: int, seconds: float, then: int) -> int:
+    """Let time pass; what lasts for ever never comes back, and `run` tells."""
+    job_at(run, job).start, job_at(run, job).state = run.now, then
+    if seconds < math.inf:
+        resume_after(run, job, seconds)
+    return RESTS
 
 
 @part

@@ -60,8 +60,9 @@ from rpo_sim.model.compiled_engine.memory import (
     stream_at,
     timed_at,
 )
-from rpo_sim.model.compiled_engine.procedure import DETECT, ENDED, TURN, advance
+from rpo_sim.model.compiled_engine.procedure import advance
 from rpo_sim.model.compiled_engine.sharing import ring
+from rpo_sim.model.compiled_engine.states import DETECT, ENDED, TURN
 
 
 @part
@@ -267,8 +268,8 @@ def _run(plan: Any, run: Any, draws: Any) -> None:
             flow = flow_at(run, link)
             if flow.alarm < time or (flow.alarm == time and flow.sequence < sequence):
                 time, sequence, what, who = flow.alarm, flow.sequence, ALARM, link
-        for stage in range(plan.n_stages):
-            job = expiries_at(run, stage).first
+        for i in range(plan.n_limited):
+            job = expiries_at(run, int_at(plan.limited, i)).first
             if job >= 0:
                 stream = stream_at(run, job)
                 if stream.expires < time or (stream.expires == time and stream.expiry < sequence):

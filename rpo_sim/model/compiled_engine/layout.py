@@ -17,11 +17,12 @@ def _record(*columns: tuple[str, str]) -> np.dtype[Any]:
 PLAN = _record(
     ("n_vms", "i4"), ("n_waves", "i4"), ("n_groups", "i4"), ("n_applications", "i4"), ("n_tiers", "i4"),
     ("n_jobs", "i4"), ("n_disks", "i4"), ("n_tries", "i4"), ("n_steps", "i4"), ("n_pools", "i4"),
-    ("n_links", "i4"), ("n_buckets", "i4"), ("n_stages", "i4"), ("n_activities", "i4"),
+    ("n_links", "i4"), ("n_buckets", "i4"), ("n_stages", "i4"), ("n_limited", "i4"), ("n_activities", "i4"),
     ("job_pool", "i4"), ("repair_pool", "i4"), ("repair", "i4"), ("repair_what", "i4"),
     ("repair_evidence", "i4"), ("token_what", "i4"), ("detect_evidence", "i4"),
     ("declare_evidence", "i4"), ("n_quorums", "i4"), ("n_resources", "i4"), ("n_figures", "i4"),
-    ("stages", "i8"), ("stage_pools", "i8"), ("stage_tokens", "i8"), ("stage_bytes", "i8"), ("groups", "i8"),
+    ("stages", "i8"), ("limited", "i8"), ("stage_pools", "i8"), ("stage_tokens", "i8"),
+    ("stage_bytes", "i8"), ("groups", "i8"),
     ("group_order", "i8"), ("wave_groups", "i8"), ("group_quorums", "i8"), ("quorum_least", "i8"),
     ("needed_by", "i8"), ("needers", "i8"), ("application_vms", "i8"), ("vms_of_applications", "i8"),
     ("lists", "i8"), ("list_stages", "i8"), ("programs", "i8"), ("program_stages", "i8"),
@@ -69,10 +70,11 @@ OUTCOME = _record(
 
 JOB = _record(
     ("start", "f8"), ("asked_at", "f8"), ("state", "i4"), ("after", "i4"), ("stage", "i4"), ("at", "i4"),
-    ("at_pool", "i4"), ("retry", "i4"), ("tried", "i4"), ("place", "i4"), ("member", "i4"), ("kind", "i4"),
-    ("parent", "i4"), ("by", "i4"), ("rank", "i4"), ("group", "i4"), ("segment", "i4"), ("ahead", "i4"),
-    ("behind", "i4"), ("left", "i4"), ("ok", "i4"), ("held", "i4"), ("safe", "i4"), ("role", "i4"),
-    ("done", "i8"), ("recovered_at", "f8"), ("step", "i4"), ("confirmed_by", "i4"), ("short", "i4"),
+    ("at_pool", "i4"), ("at_token", "i4"), ("retry", "i4"), ("tried", "i4"), ("place", "i4"),
+    ("member", "i4"), ("kind", "i4"), ("parent", "i4"), ("by", "i4"), ("rank", "i4"), ("group", "i4"),
+    ("segment", "i4"), ("ahead", "i4"), ("behind", "i4"), ("left", "i4"), ("ok", "i4"), ("held", "i4"),
+    ("safe", "i4"), ("role", "i4"), ("done", "i8"), ("recovered_at", "f8"), ("step", "i4"),
+    ("confirmed_by", "i4"), ("short", "i4"),
 )  # fmt: skip
 STREAM = _record(
     ("bytes_", "f8"), ("cap", "f8"), ("expires", "f8"), ("expiry", "i8"), ("order", "i4"), ("capped", "i4"),

@@ -1,5 +1,6 @@
 """From a plan to tables that the kernel can read."""
 
+import math
 from collections.abc import Iterable, Sequence, Sized
 from typing import Any
 
@@ -33,9 +34,11 @@ def lower(plan: Plan) -> Tables:
         row.release_after, row.safe_after = program.release_after, program.safe_after
     made = Tables(layout.PLAN)
     _count(made.row, plan, stages)
-    made.row.n_quorums = len(needed_by)
+    limited = [stage.index for stage in plan.stages if stage.link is not None and stage.timeout < math.inf]
+    made.row.n_quorums, made.row.n_limited = len(needed_by), len(limited)
     tables: dict[str, Any] = {
         "stages": stages.table,
+        "limited": _ints(limited),
         "stage_pools": _ints(stages.pools),
         "stage_tokens": _rows(layout.TOKEN, stages.tokens),
         "stage_bytes": np.array(stages.bytes_, dtype=np.float64),

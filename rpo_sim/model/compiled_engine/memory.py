@@ -50,6 +50,9 @@ def _rows(column: str, kind: "np.dtype[Any]") -> Callable[[Any, int], Any]:
             start = builder.ptrtoint(arguments[0], _I64)
             place = builder.add(start, ir.Constant(_I64, owner.offset(column)))
             table = builder.load(builder.inttoptr(place, _I64.as_pointer()), align=8)
+            table.set_metadata(
+                "invariant.load", builder.module.add_metadata([])
+            )  # tables stay where they are
             return _where(builder, table, arguments[1], row.size, context.get_value_type(row))
 
         del index

@@ -142,11 +142,8 @@ def place_of(run: Any, those: int, key: float, order: int) -> int:
 
 
 @part
-def _least_of(run: Any, index: int) -> int:
-    """The place of a block's stream that finishes first, looked for where it is not known."""
+def _look_for_least(run: Any, index: int) -> int:
     block, found = block_at(run, index), index * BLOCK_SIZE
-    if block.least >= 0:
-        return int(block.least)
     finish, order = entry_at(run, found).finish, entry_at(run, found).order
     for at in range(found + 1, found + block.count):
         other = entry_at(run, at)
@@ -156,12 +153,16 @@ def _least_of(run: Any, index: int) -> int:
     return found
 
 
+@inlined
+def _least_of(run: Any, index: int) -> int:
+    """The place of a block's stream that finishes first."""
+    least = int(block_at(run, index).least)
+    return least if least >= 0 else _look_for_least(run, index)
+
+
 @part
-def first_to_finish(run: Any, those: int) -> int:
-    """The place of the stream that finishes first, of equals the one that came first; -1 if there is none."""
-    index = int_at(run.last_blocks, those)
-    if index < 0:
-        return -1
+def _least_of_blocks(run: Any, index: int) -> int:
+    """The place of the stream that finishes first, of a block and those before it."""
     found = _least_of(run, index)
     index = int(block_at(run, index).before)
     while index >= 0:
@@ -170,3 +171,12 @@ def first_to_finish(run: Any, those: int) -> int:
             found = other
         index = int(block_at(run, index).before)
     return found
+
+
+@inlined
+def first_to_finish(run: Any, those: int) -> int:
+    """The place of the stream that finishes first, of equals the one that came first; -1 if there is none."""
+    index = int_at(run.last_blocks, those)
+    if index < 0:
+        return -1
+    return _least_of(run, index) if block_at(run, index).before < 0 else _least_of_blocks(run, index)

@@ -78,7 +78,7 @@ def _forget_uncapped(run: Any, link: int, at: int) -> float:
     return float(left)
 
 
-@part
+@inlined
 def _adapt(plan: Any, run: Any, link: int) -> None:
     """The throughput of as many streams as there are; less may be too little even for the capped ones."""
     flow, limits = flow_at(run, link), link_at(plan, link)
@@ -135,7 +135,7 @@ def _set_alarm(run: Any, link: int) -> None:
     flow.alarm, flow.sequence = at, run.sequence
 
 
-@part
+@inlined
 def _is_capped_at_once(plan: Any, run: Any, link: int, cap: float) -> bool:
     """Whether the first thing that rebalancing would do is to cap a stream that has come in uncapped."""
     if link_at(plan, link).totals:
@@ -187,7 +187,7 @@ def _by_order(run: Any, place: int, job: int) -> None:
     set_int(run.finished, place, job)
 
 
-@part
+@inlined
 def _take_off_capped(run: Any, link: int) -> int:
     """A capped stream that has finished; -1 if there is none."""
     flow, at = flow_at(run, link), first_to_finish(run, 2 * link + _CAPPED)
@@ -201,7 +201,7 @@ def _take_off_capped(run: Any, link: int) -> int:
     return job
 
 
-@part
+@inlined
 def _take_off_uncapped(run: Any, link: int) -> int:
     """An uncapped stream that has finished; -1 if there is none."""
     flow, at = flow_at(run, link), first_to_finish(run, 2 * link + _UNCAPPED)
