@@ -72,7 +72,9 @@ class Estimate:
 
     @property
     def log_deviations(self) -> tuple[float, float]:
-        """Standard deviations of its logarithm below and above the value, of two half normals."""
+        """Standard deviations of its logarithm below and above the value; 0 of what may be nothing."""
+        if self.low <= 0:
+            return 0.0, 0.0
         below, above = math.log(self.value / self.low), math.log(self.high / self.value)
         return below / _NORMAL_975, above / _NORMAL_975
 

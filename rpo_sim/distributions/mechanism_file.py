@@ -75,7 +75,6 @@ def _limit(data: object) -> Limit:
     row = _row(Limit, data, "a limit")
     require(_KIND, rate=row["rate"], burst=row["burst"])
     row["tokens"], row["tail"] = _estimate(row["tokens"], "tokens"), _estimate(row["tail"], "tail")
-    require(_KIND, least_tokens=row["tokens"].low)
     row["tokens_at"] = tuple((level, tokens) for level, tokens in row["tokens_at"])
     for level, tokens in row["tokens_at"]:
         require_count(_KIND, concurrency=level)

@@ -23,8 +23,10 @@ from rpo_sim.distributions.mechanism import (
     Mechanism,
 )
 from rpo_sim.distributions.mechanism_burst import Chain, Pass, burst
-from rpo_sim.distributions.mechanism_chain import figures
+from rpo_sim.distributions.mechanism_chain import Targets, figures, fit_chain
 from rpo_sim.distributions.mechanism_fit import fit_mechanism
+from rpo_sim.distributions.mechanism_levels import costs_rise
+from rpo_sim.distributions.mechanism_sweeps import read_sweeps
 from rpo_sim.distributions.mechanism_words import binding_text
 from rpo_sim.distributions.profile import Profile, dump_profile, parse_profile
 from rpo_sim.errors import NoDataError
@@ -222,6 +224,25 @@ def test_a_burst_with_a_failure_is_left_out() -> None:
     found = fit_mechanism(seen, limits=())
     assert found.bursts == 15
     assert any("1 bursts left out" in text for text in found.warnings)
+
+
+def test_a_burst_that_others_disturbed_is_left_out() -> None:
+    seen = truth(Chain(passes=(), latency_seconds=0.1, servers=1), 1.0, 0.01)
+    shared = next(i for i, item in enumerate(seen) if item.concurrency == 8)
+    seen[shared] = dataclasses.replace(seen[shared], concurrency=9)
+    found = fit_mechanism(seen, limits=())
+    assert found.bursts == 15
+    assert any("others were at work" in text for text in found.warnings)
+
+
+def test_a_limit_of_which_operations_would_cost_more_under_load_is_another() -> None:
+    """A bucket of 30 explains bursts; one without depth could, at 3 tokens for four and 16 for twelve."""
+    chain = Chain(passes=(Pass(rate=20.0, burst=30.0, head=4.0, tail=2.0),), latency_seconds=0.05, servers=1)
+    shallow = KnownLimit(name="shallow", rate=100.0, burst=1.0, source="given")
+    targets = Targets.of(read_sweeps(truth(chain, 0.02, 0.01)))
+    assert costs_rise(fit_chain([shallow], 1, targets), targets)
+    deep = KnownLimit(name="deep", rate=20.0, burst=30.0, source="given")
+    assert not costs_rise(fit_chain([deep], 1, targets), targets)
 
 
 # The real data set: fitted on the smaller bursts, held against the larger.
