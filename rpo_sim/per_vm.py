@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from rpo_sim.histograms import FloatArray, Histograms
 from rpo_sim.intervals import CONFIDENCE
@@ -60,6 +59,8 @@ def quantiles(figure: PerVm, p: float, blocks: int) -> tuple[FloatArray, FloatAr
     blocks : int
         How many blocks of runs there were.
     """
+    from scipy import stats  # a second of import, for few
+
     tail, n, rank = (1 - CONFIDENCE) / 2, figure.runs, math.ceil(p * figure.runs)
     low, high = int(stats.binom.ppf(tail, blocks, p)), int(stats.binom.isf(tail, blocks, p)) + 1
     least = min(rank, math.ceil(low * n / blocks))
