@@ -29,8 +29,8 @@ def peak_mib(vms: int, runs: int) -> float:
         scenario = Path(folder) / "estate.yaml"
         scenario.write_text(text_of(vms))
         rpo_sim = Path(sys.executable).with_name("rpo-sim")
-        simulate = [rpo_sim, "simulate", scenario, "--runs", str(runs), "--engine", "compiled"]
-        simulate += ["--workers", "2", "--out", Path(folder) / "results.json"]
+        simulate: list[str | Path] = [rpo_sim, "simulate", scenario, "--runs", str(runs)]
+        simulate += ["--engine", "compiled", "--workers", "2", "--out", Path(folder) / "results.json"]
         done = subprocess.run(
             [sys.executable, "-c", _PEAK, *simulate], check=True, stdout=subprocess.PIPE, text=True
         )

@@ -198,8 +198,13 @@ class ResultSet:
     def one_vm_rta(self, p: float) -> Interval:
         """The ``p``-quantile of the RTA over the VMs of an incident: its median over the runs.
 
-        ``p`` is one of `rpo_sim.across_vms.ONE_VM_LEVELS`.
+        Raises
+        ------
+        NoDataError
+            If it is none of `rpo_sim.across_vms.ONE_VM_LEVELS`, which alone are kept.
         """
+        if p not in ONE_VM_LEVELS:
+            raise NoDataError(f"the {p}-quantile over the VMs was not kept; ask for one of {ONE_VM_LEVELS}")
         return self.quantile(self.across.one_vm_rta[:, ONE_VM_LEVELS.index(p)], 0.5)
 
     def share(self, hits: npt.NDArray[np.bool_]) -> Interval:

@@ -42,6 +42,14 @@ _FITTED = SizeScaled(
 _UNITS = ["incident", "wave", "group", "vm", "disk", "vm", "disk", "application", "incident"]
 _FIRST_VM = _UNITS.index("vm")
 _PATH = [("replica", "promote"), ("snapshot", "instant"), ("backup", "full")]
+_AFTER = [("migrate", "vm"), ("failback", "disk"), ("reprotect", "application"), ("cleanup", "incident")]
+_HANDS: list[Any] = [
+    1,
+    3,
+    {"day": 2, "night": 0, "hours": "08:00-20:00"},
+    [{"count": 1, "from": "06:00", "to": "18:00"}, {"count": 2, "from": "12:00", "to": "23:00"}],
+]
+_TRIED_AGE = {"exponential": {"mean": "2h"}}
 
 
 def _some(draw: st.DrawFn, one_in: int = 2) -> bool:
@@ -175,6 +183,33 @@ def _recovery(draw: st.DrawFn, number: int) -> dict[str, Any]:
     return recovery
 
 
+def _afterwards(draw: st.DrawFn, recovery: dict[str, Any]) -> None:
+    """Stages that follow the recovery, in their order."""
+    for kind, unit in _AFTER:
+        for number in range(draw(st.integers(0, 2))):
+            stage = _stage(draw, f"{kind}-{number}", unit) | {"stage": kind}
+            if stage.get("when") not in [step["method"] for step in recovery["path"]]:
+                stage.pop("when", None)
+            recovery["stages"].append(stage)
+
+
+def _tried(draw: st.DrawFn, recovery: dict[str, Any]) -> dict[str, Any]:
+    """Points tried one by one: a scan behind the last limit, and a failure that is found late."""
+    stages = recovery["stages"]
+    last = max(i for i, stage in enumerate(stages) if stage["once_per"] in ("vm", "disk"))
+    unit = draw(st.sampled_from(["vm", "disk"]))
+    scan = _stage(draw, "scan", unit) | {"bytes": _bytes(draw, unit), "scan_rate": "1MB/s"}
+    for name in ("over", "when"):
+        scan.pop(name, None)
+    stages.insert(last + 1, scan)
+    for step in recovery["path"]:
+        step |= {"at_most": draw(st.integers(1, 3))} if _some(draw, 3) else {}
+    recovery |= {"points": "tried", "choose": "listed"}
+    recovery.get("waves", {}).pop("barrier", None)
+    recovery.get("concurrency", {}).pop("until", None)
+    return {"kind": {"corruption": {"age": {"assumed": draw(st.sampled_from([_TRIED_AGE, "3h", "10m"]))}}}}
+
+
 def _document(draw: st.DrawFn) -> dict[str, Any]:
     number = draw(st.integers(1, 5))
     per_stream = draw(st.sampled_from([{}, {"per_stream": "1MB/s"}, {"per_stream": "2MB/s"}]))
@@ -188,6 +223,10 @@ def _document(draw: st.DrawFn) -> dict[str, Any]:
     objective = {"rpo": draw(st.sampled_from(["20m", "2h"])), "rto": "1h", "share_of_incidents": "90%"}
     copies = [_copy(draw, name) for name, _ in _PATH]
     recovery = _recovery(draw, number)
+    failure: dict[str, Any] = {"scope": "site", "declare": _duration(draw)}
+    failure |= _tried(draw, recovery) if _some(draw, 4) else {"detect": _duration(draw)}
+    if _some(draw, 4):
+        _afterwards(draw, recovery)
     cycles = {copy["name"] for copy in copies if "cycle" in copy}
     if cycles.isdisjoint(step["copy"] for step in recovery["path"]):
         for stage in recovery["stages"]:
@@ -202,9 +241,9 @@ def _document(draw: st.DrawFn) -> dict[str, Any]:
         },
         "estate": {"groups": _groups(draw, number)},
         "objectives": {"gold": objective},
-        "failure": {"scope": "site", "detect": _duration(draw), "declare": _duration(draw)},
+        "failure": failure,
         "shared": {
-            "people": {"operators": draw(st.integers(1, 3))},
+            "people": {"operators": draw(st.sampled_from(_HANDS))},
             "links": links,
             "buckets": {"api": {"rate": "1/m", "burst": 4}, "qps": {"rate": "2/m", "burst": 3}},
         },

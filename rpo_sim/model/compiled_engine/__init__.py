@@ -22,16 +22,16 @@ __all__ = ["is_kept", "prepare", "recover_block", "unsupported"]
 # does not have; a plan that leaves such a field as it is by default does not use the mechanism.
 _KNOWN: dict[str, str] = {
     "Plan": "scenario platform groups tiers applications waves pools links buckets copies failure path "
-    "choose stages job_pool job_until barrier repair repair_pool target assumed_factor",
+    "choose stages job_pool job_until barrier repair repair_pool target after tried assumed_factor",
     "GroupPlan": "name first count tier application wave place needs needs_least demand disks first_disk "
     "first_kind used change writes",
-    "Pool": "name capacity",
+    "Pool": "name capacity shifts",
     "LinkPlan": "name bytes_per_second per_stream totals paced measured evidence outages",
     "BucketPlan": "name rate burst evidence tokens_spread",
     "FailurePlan": "scope detect declare age hours",
     "StagePlan": "index key unit by steps duration success times pools link bytes_ link_factor tokens "
     "timeout retries curve_evidence since_point kind scan_seconds_per_byte duration_twice",
-    "PathStepPlan": "copy method estimate_seconds",
+    "PathStepPlan": "copy method estimate_seconds at_most",
 }
 _MOST = 62  # steps of a path, or stages once per unit, that fit into the bits of a number
 

@@ -11,7 +11,7 @@ from rpo_sim.model.compiled_engine import layout
 from rpo_sim.model.compiled_engine.kernel import run_block
 from rpo_sim.model.compiled_engine.lower import lower
 from rpo_sim.model.compiled_engine.memory import address
-from rpo_sim.model.compiled_engine.since import bytes_by_step
+from rpo_sim.model.compiled_engine.since import bytes_by_point, points_of_step
 from rpo_sim.model.compiled_engine.state import Tables, outcome, run_state
 from rpo_sim.model.plan import Plan
 from rpo_sim.model.run import Recoveries
@@ -59,23 +59,30 @@ class _Drawn:
 
     def __init__(self, plan: Plan, block: BlockDraws, given: Choices) -> None:
         self.plan, self.block = plan, block
-        self.known: set[tuple[int, int]] = {(stage.index, 0) for stage in plan.stages}
+        self.stages = (*plan.stages, *plan.after)
+        self.known: set[tuple[int, int]] = {(stage.index, 0) for stage in self.stages}
         self.made = Tables(layout.DRAWS)
         self.made.put("options", np.ascontiguousarray(given.steps, dtype=np.int32))
         totals = [total for link in range(len(plan.links)) for total in block.link_totals(link)]
         self.made.put("totals", np.array(totals, dtype=np.float64))
-        since = np.zeros(max(len(plan.stages), 1), dtype=np.int64)
-        for stage in plan.stages:
+        since = np.zeros(max(len(self.stages), 1), dtype=np.int64)
+        for stage in self.stages:
             if stage.since_point:
                 name = f"bytes of stage {stage.index}"
-                since[stage.index] = self._kept(name, bytes_by_step(plan, stage, given))
+                since[stage.index] = self._kept(name, bytes_by_point(plan, stage, given))
         self.made.put("since", since)
+        self.made.row.points = points_of_step(given)
+        if plan.tried:
+            tainted = np.stack([(ages < np.inf).sum(axis=0) for ages in given.suspects], axis=1)
+            self.made.put("tainted", np.ascontiguousarray(tainted, dtype=np.int32))
+            self.made.put("clean", np.ascontiguousarray(np.moveaxis(given.rpa < np.inf, 0, 1)).view(np.uint8))
+        self.made.put("time_of_day", np.ascontiguousarray(given.time_of_day))
         self.made.put("detect", block.single("failure.detect", plan.failure.detect))
         self.made.put("declare", block.single("failure.declare", plan.failure.declare))
 
     def tables(self) -> Tables:
         """Attempts by stage, and their addresses."""
-        block, stages, made = self.block, self.plan.stages, self.made
+        block, stages, made = self.block, self.stages, self.made
         attempts = 1 + max((attempt for _, attempt in self.known), default=0)
         seconds = np.zeros((max(len(stages), 1), attempts), dtype=np.int64)
         succeeds, slopes = np.zeros_like(seconds), np.zeros_like(seconds)

@@ -1,18 +1,17 @@
-"""What jobs share: slots, tokens, cohorts that wait for each other, and the journal."""
+"""What jobs share: tokens, room, cohorts that wait for each other, and the journal."""
 
 import math
 from typing import Any
 
 from rpo_sim.model.compiled_engine.events import happen, resume_after
 from rpo_sim.model.compiled_engine.jit import inlined, part
-from rpo_sim.model.compiled_engine.layout import ALL, COHORT_DONE, NO_ROOM, RESUME, WAIT
+from rpo_sim.model.compiled_engine.layout import ALL, COHORT_DONE, NO_ROOM, WAIT
 from rpo_sim.model.compiled_engine.memory import (
     bucket_at,
     cohort_at,
     group_quorums,
     job_at,
     level_at,
-    pool_at,
     real_at,
     segment_at,
     set_real,
@@ -49,52 +48,6 @@ def spend(run: Any, job: int, seconds: float, then: int) -> int:
     if seconds < math.inf:
         resume_after(run, job, seconds)
     return RESTS
-
-
-@part
-def take_slot(run: Any, pool: int, job: int) -> bool:
-    """Take a slot, or wait in line: by time, of one instant by rank, then as they came."""
-    slots = pool_at(run, pool)
-    if slots.free > 0:
-        slots.free -= 1
-        return True
-    me = job_at(run, job)
-    me.asked_at = me.start = run.now
-    ahead, behind = slots.last, -1
-    while ahead >= 0:
-        other = job_at(run, ahead)
-        if other.asked_at != run.now or other.rank <= me.rank:
-            break
-        behind = ahead
-        ahead = other.ahead
-    me.ahead, me.behind = ahead, behind
-    if ahead >= 0:
-        job_at(run, ahead).behind = job
-    else:
-        slots.first = job
-    if behind >= 0:
-        job_at(run, behind).ahead = job
-    else:
-        slots.last = job
-    return False
-
-
-@part
-def give_slot(run: Any, pool: int, by: int) -> None:
-    """Give a slot back: straight to the first who waits."""
-    slots = pool_at(run, pool)
-    job = slots.first
-    if job < 0:
-        slots.free += 1
-        return
-    behind = job_at(run, job).behind
-    slots.first = behind
-    if behind >= 0:
-        job_at(run, behind).ahead = -1
-    else:
-        slots.last = -1
-    job_at(run, job).by = by
-    happen(run, RESUME, job, 0)
 
 
 @part
@@ -169,7 +122,7 @@ def gives_its_place_back(plan: Any, run: Any, vm: int) -> None:
 
 
 # Where cohorts stand: waves; quorums of groups that are ready, and that are back; groups whose needs are
-# ready, and are back; applications; all of these
+# ready, and are back; applications; all of these; applications whose VMs are through with what follows; all
 
 
 @inlined
@@ -206,6 +159,18 @@ def application_up(plan: Any, application: int) -> int:
 def all_done(plan: Any) -> int:
     """The cohort of all applications."""
     return application_up(plan, plan.n_applications)
+
+
+@inlined
+def after_vms(plan: Any, application: int) -> int:
+    """The cohort of an application's VMs that are through with what follows for them."""
+    return int(all_done(plan) + 1 + application)
+
+
+@inlined
+def after_applications(plan: Any) -> int:
+    """The cohort of all applications that are through with what follows for them."""
+    return after_vms(plan, plan.n_applications)
 
 
 # Jobs by what they are for

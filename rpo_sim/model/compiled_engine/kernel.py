@@ -3,10 +3,13 @@
 import math
 from typing import Any
 
+from rpo_sim.model.compiled_engine.afterwards import clear_afterwards, tell_afterwards
 from rpo_sim.model.compiled_engine.critical import book
 from rpo_sim.model.compiled_engine.events import drop_expiry, happen, next_timed
 from rpo_sim.model.compiled_engine.jit import compiled, part
 from rpo_sim.model.compiled_engine.jobs import (
+    after_applications,
+    after_vms,
     all_done,
     application_job,
     application_up,
@@ -33,6 +36,7 @@ from rpo_sim.model.compiled_engine.layout import (
     LAST,
     LEAD,
     RESUME,
+    SHIFT_ALARM,
     STREAM_DONE,
     VM,
     WAVE,
@@ -62,6 +66,7 @@ from rpo_sim.model.compiled_engine.memory import (
 )
 from rpo_sim.model.compiled_engine.procedure import advance
 from rpo_sim.model.compiled_engine.sharing import ring
+from rpo_sim.model.compiled_engine.slots import begin_shifts, ring_shift
 from rpo_sim.model.compiled_engine.states import DETECT, ENDED, TURN
 
 
@@ -71,6 +76,7 @@ def _begin(run: Any, job: int, role: int, place: int, state: int) -> None:
     me.role, me.place, me.member, me.state = role, place, place, state
     me.start, me.ok, me.by, me.parent, me.segment = 0.0, 1, -1, -1, -1
     me.kind, me.group, me.held, me.safe, me.done = 0, -1, 0, 0, 0
+    me.root, me.point = -1, 0
 
 
 @part
@@ -116,6 +122,11 @@ def _clear(plan: Any, run: Any, draws: Any, row: int) -> None:
         _gather(run, application_up(plan, a), application_vms(plan, a).count, ALL)
     _begin(run, plan.n_jobs - 1, LAST, 0, TURN)
     _gather(run, all_done(plan), plan.n_applications, ALL)
+    if plan.n_kinds > 0:
+        clear_afterwards(plan, run)
+        _gather(run, after_applications(plan), plan.n_applications, ALL)
+        for a in range(plan.n_applications):
+            _gather(run, after_vms(plan, a), application_vms(plan, a).count, ALL)
     for job in range(plan.n_vms, plan.n_jobs):
         job_at(run, job).rank = -1
     for i in range(plan.n_tries + plan.n_jobs):
@@ -131,6 +142,9 @@ def _clear_shared(plan: Any, run: Any, draws: Any) -> None:
     for pool in range(plan.n_pools):
         slots = pool_at(run, pool)
         slots.free, slots.first, slots.last = int_at(plan.capacities, pool), -1, -1
+    run.time_of_day = real_at(draws.time_of_day, run.row)
+    for i in range(plan.n_shift_pools):
+        begin_shifts(plan, run, int_at(plan.shift_pools, i))
     for i in range(plan.n_resources):
         set_real(run.free, i, real_at(plan.target, i))
     run.totals, run.n_blocks, run.free_block = draws.totals, 0, -1
@@ -172,8 +186,8 @@ def _quorum_done(plan: Any, run: Any, cohort: int, quorum: int, needs: int) -> N
 
 
 @part
-def _needs_met(plan: Any, run: Any, draws: Any, cohort: int) -> None:
-    """The VMs that wait for what they need go on, as they came."""
+def _cohort_met(plan: Any, run: Any, draws: Any, cohort: int) -> None:
+    """Those who wait for a cohort go on, as they came."""
     those = cohort_at(run, cohort)
     job = those.first
     while job >= 0:
@@ -197,12 +211,14 @@ def _cohort_done(plan: Any, run: Any, draws: Any, cohort: int) -> None:
     elif cohort < needs_ready(plan, 0):
         _quorum_done(plan, run, cohort, cohort - quorum_back(plan), needs_back(plan, 0))
     elif cohort < application_up(plan, 0):
-        _needs_met(plan, run, draws, cohort)
+        _cohort_met(plan, run, draws, cohort)
     elif cohort < all_done(plan):
         job = application_job(plan, cohort - application_up(plan, 0))
         _resume(plan, run, draws, job, those.by, those.ok)
-    else:
+    elif cohort == all_done(plan):
         _resume(plan, run, draws, plan.n_jobs - 1, those.by, those.ok)
+    else:
+        _cohort_met(plan, run, draws, cohort)
 
 
 @part
@@ -236,6 +252,8 @@ def _at_this_instant(plan: Any, run: Any, draws: Any) -> None:
     elif what == EXPIRY:
         if stream_at(run, who).turn == turn and not stream_at(run, who).settled:
             _settle(run, who)
+    elif what == SHIFT_ALARM:
+        ring_shift(plan, run, who)
     elif what == DISK_DONE:
         _disk_done(run, who)
     elif what == COHORT_DONE:
@@ -268,6 +286,11 @@ def _run(plan: Any, run: Any, draws: Any) -> None:
             flow = flow_at(run, link)
             if flow.alarm < time or (flow.alarm == time and flow.sequence < sequence):
                 time, sequence, what, who = flow.alarm, flow.sequence, ALARM, link
+        for i in range(plan.n_shift_pools):
+            pool = int_at(plan.shift_pools, i)
+            slots = pool_at(run, pool)
+            if slots.alarm < time or (slots.alarm == time and slots.sequence < sequence):
+                time, sequence, what, who = slots.alarm, slots.sequence, SHIFT_ALARM, pool
         for i in range(plan.n_limited):
             job = expiries_at(run, int_at(plan.limited, i)).first
             if job >= 0:
@@ -285,6 +308,8 @@ def _run(plan: Any, run: Any, draws: Any) -> None:
             elif what == ALARM:
                 flow_at(run, who).alarm = math.inf
                 ring(plan, run, who)
+            elif what == SHIFT_ALARM:
+                ring_shift(plan, run, who)
             else:
                 drop_expiry(run, who, job_at(run, who).stage)
                 _settle(run, who)
@@ -312,6 +337,8 @@ def _write_down(plan: Any, run: Any, out: Any) -> None:
     set_real(out.declared_at, run.row, run.declared_at)
     if plan.n_resources > 0:
         _count_short(plan, run, out)
+    if plan.n_kinds > 0:
+        tell_afterwards(plan, run, out)
     book(plan, run, out)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from rpo_sim.results import Evidence
+
 
 def _record(*columns: tuple[str, str]) -> np.dtype[Any]:
     return np.dtype((np.record, list(columns)))
@@ -21,19 +23,21 @@ PLAN = _record(
     ("job_pool", "i4"), ("repair_pool", "i4"), ("repair", "i4"), ("repair_what", "i4"),
     ("repair_evidence", "i4"), ("token_what", "i4"), ("detect_evidence", "i4"),
     ("declare_evidence", "i4"), ("n_quorums", "i4"), ("n_resources", "i4"), ("n_figures", "i4"),
+    ("n_kinds", "i4"), ("first_kind", "i4"), ("n_shift_pools", "i4"), ("shift_what", "i4"),
     ("stages", "i8"), ("limited", "i8"), ("stage_pools", "i8"), ("stage_tokens", "i8"),
     ("stage_bytes", "i8"), ("groups", "i8"),
     ("group_order", "i8"), ("wave_groups", "i8"), ("group_quorums", "i8"), ("quorum_least", "i8"),
     ("needed_by", "i8"), ("needers", "i8"), ("application_vms", "i8"), ("vms_of_applications", "i8"),
     ("lists", "i8"), ("list_stages", "i8"), ("programs", "i8"), ("program_stages", "i8"),
     ("capacities", "i8"), ("links", "i8"), ("buckets", "i8"), ("ranks", "i8"), ("vm_group", "i8"),
-    ("target", "i8"), ("demands", "i8"),
+    ("target", "i8"), ("demands", "i8"), ("at_most", "i8"), ("shift_pools", "i8"), ("shifts", "i8"),
+    ("shift_starts", "i8"), ("shift_counts", "i8"),
 )  # fmt: skip
 STAGE = _record(
     ("steps", "i8"), ("timeout", "f8"), ("link_factor", "f8"), ("scan", "f8"), ("retries", "i4"),
     ("members", "i4"), ("first_try", "i4"), ("first_pool", "i4"), ("pools", "i4"), ("first_token", "i4"),
     ("tokens", "i4"), ("link", "i4"), ("first_bytes", "i4"), ("what", "i4"), ("evidence", "i4"),
-    ("disk", "i4"),
+    ("disk", "i4"), ("after", "i4"),
 )  # fmt: skip
 TOKEN = _record(("tokens", "f8"), ("bucket", "i4"))
 GROUP = _record(
@@ -41,25 +45,30 @@ GROUP = _record(
     ("first_disk", "i4"), ("first_kind", "i4"), ("needs", "i4"),
 )  # fmt: skip
 SPAN = _record(("first", "i4"), ("count", "i4"))
-PROGRAM = _record(("first", "i4"), ("count", "i4"), ("release_after", "i4"), ("safe_after", "i4"))
+PROGRAM = _record(
+    ("first", "i4"), ("count", "i4"), ("release_after", "i4"), ("safe_after", "i4"), ("scan_after", "i4")
+)
 LINK = _record(
     ("bandwidth", "f8"), ("per_stream", "f8"), ("first_total", "i4"), ("totals", "i4"), ("paced", "i4")
 )
 BUCKET = _record(("rate", "f8"), ("burst", "f8"), ("evidence", "i4"))
 
-# The roles of jobs; each of the first five has a list of stages that it does once for many VMs
-LEAD, WAVE, GROUPS, APPLICATION, LAST, VM, DISK = range(7)
+# The roles of jobs; each but VM and DISK has a list of stages, the first five what they do once for many VMs
+LEAD, WAVE, GROUPS, APPLICATION, LAST, VM, DISK, AFTER_VM, AFTER_APPLICATION, AFTER_INCIDENT = range(10)
 
 
 # The draws of a block: `seconds` and `succeeds` have per stage and attempt the address of a table of shape
 # (runs, members), 0 where nothing was drawn yet or where success is certain; `repairs` per attempt. `totals`
 # are the throughputs of links by streams in flight, link after link. `slopes` are, as `seconds`, how much
 # longer it takes with twice the bytes, 0 where bytes do not matter; `since` has per stage the address of the
-# bytes that the point decides, shape (runs, steps, members), 0 where it does not.
+# bytes that the point decides, shape (runs, steps, points, members), 0 where it does not. Where points are
+# tried, `tainted` has how many of a step's points are, and `clean` whether it has another, shapes (runs,
+# steps, VMs).
 DRAWS = _record(
     ("runs", "i4"), ("attempts", "i4"), ("detect", "i8"), ("declare", "i8"), ("options", "i8"),
     ("seconds", "i8"), ("succeeds", "i8"), ("repairs", "i8"), ("totals", "i8"),
-    ("slopes", "i8"), ("since", "i8"),
+    ("slopes", "i8"), ("since", "i8"), ("points", "i4"), ("tainted", "i8"), ("clean", "i8"),
+    ("time_of_day", "i8"),
 )  # fmt: skip
 # What comes of a block; shapes (runs, VMs), (runs,), (runs, tiers, …)
 OUTCOME = _record(
@@ -74,7 +83,7 @@ JOB = _record(
     ("member", "i4"), ("kind", "i4"), ("parent", "i4"), ("by", "i4"), ("rank", "i4"), ("group", "i4"),
     ("segment", "i4"), ("ahead", "i4"), ("behind", "i4"), ("left", "i4"), ("ok", "i4"), ("held", "i4"),
     ("safe", "i4"), ("role", "i4"), ("done", "i8"), ("recovered_at", "f8"), ("step", "i4"),
-    ("confirmed_by", "i4"), ("short", "i4"),
+    ("confirmed_by", "i4"), ("short", "i4"), ("point", "i4"), ("root", "i4"),
 )  # fmt: skip
 STREAM = _record(
     ("bytes_", "f8"), ("cap", "f8"), ("expires", "f8"), ("expiry", "i8"), ("order", "i4"), ("capped", "i4"),
@@ -85,7 +94,10 @@ INSTANT = _record(("what", "i4"), ("who", "i4"), ("turn", "i4"))
 SEGMENT = _record(
     ("start", "f8"), ("end", "f8"), ("what", "i4"), ("evidence", "i4"), ("cause", "i4"), ("before", "i4")
 )
-POOL = _record(("free", "i4"), ("first", "i4"), ("last", "i4"))
+POOL = _record(
+    ("free", "i4"), ("first", "i4"), ("last", "i4"), ("turn", "i4"), ("alarmed", "i4"), ("alarm_turn", "i4"),
+    ("alarm", "f8"), ("sequence", "i8"),
+)  # fmt: skip
 FLOW = _record(
     ("bandwidth", "f8"), ("now", "f8"), ("served", "f8"), ("capped_rate", "f8"), ("alarm", "f8"),
     ("sequence", "i8"), ("order", "i4"), ("capped", "i4"), ("uncapped", "i4"), ("turn", "i4"),
@@ -109,15 +121,21 @@ RUN = _record(
     ("segments", "i8"), ("pools", "i8"), ("flows", "i8"), ("finished", "i8"), ("entries", "i8"),
     ("blocks", "i8"), ("last_blocks", "i8"),
     ("levels", "i8"), ("totals", "i8"), ("expiries", "i8"), ("cohorts", "i8"), ("tries", "i8"),
-    ("options", "i8"), ("shares", "i8"), ("last_vms", "i8"), ("free", "i8"),
+    ("options", "i8"), ("shares", "i8"), ("last_vms", "i8"), ("free", "i8"), ("ends", "i8"),
+    ("given_up", "i8"), ("time_of_day", "f8"), ("jobs_size", "i4"),
 )  # fmt: skip
 
 # How a call of the kernel ended
 DONE, NOT_DRAWN, NO_ROOM, ENDLESS = range(4)
 
 # What happens at an instant
-RESUME, STREAM_DONE, ALARM, EXPIRY, DISK_DONE, COHORT_DONE, WAVE_OPENS, GROUP_TURN, GROUP_OPENS = range(9)
+(
+    RESUME, STREAM_DONE, ALARM, EXPIRY, DISK_DONE, COHORT_DONE, WAVE_OPENS, GROUP_TURN, GROUP_OPENS,
+    SHIFT_ALARM,
+) = range(10)  # fmt: skip
 
+SHIFT = -2  # who gave a slot, where it is no job but the next shift
+ASSUMED = int(Evidence.ASSUMED)
 WAIT = -1  # the evidence of a segment that is a wait, as in the journal
 ALL = -1  # how many of a cohort are waited for, where it is whoever comes or fails last
 REPAIRS = -1  # the "stage" whose attempt was not drawn, if it is a repair's

@@ -12,6 +12,8 @@ from rpo_sim.model.figures import also_names
 from rpo_sim.model.plan import Plan, StagePlan
 from rpo_sim.results import Evidence
 
+_AFTERWARDS = (("vm", "disk"), ("application",), ("incident",))
+
 
 def lower(plan: Plan) -> Tables:
     """The plan as flat tables; made once for all runs."""
@@ -26,15 +28,20 @@ def lower(plan: Plan) -> Tables:
         plan.leading,
         *(plan.stages_once_per(unit) for unit in ("wave", "group", "application")),
         plan.trailing,
+        (),  # VMs have programs, disks a stage
+        (),
+        *([stage for stage in plan.after if stage.unit in units] for units in _AFTERWARDS),
     ]
     programs = [tuple(stage.index for stage in program.stages) for program in plan.programs]
     program_table = _table(layout.PROGRAM, len(programs))
     for row, span, program in zip(program_table, _spans(programs), plan.programs, strict=True):
         row.first, row.count = span.first, span.count
         row.release_after, row.safe_after = program.release_after, program.safe_after
+        row.scan_after = program.scan_after
     made = Tables(layout.PLAN)
     _count(made.row, plan, stages)
-    limited = [stage.index for stage in plan.stages if stage.link is not None and stage.timeout < math.inf]
+    every = (*plan.stages, *plan.after)
+    limited = [stage.index for stage in every if stage.link is not None and stage.timeout < math.inf]
     made.row.n_quorums, made.row.n_limited = len(needed_by), len(limited)
     tables: dict[str, Any] = {
         "stages": stages.table,
@@ -56,6 +63,11 @@ def lower(plan: Plan) -> Tables:
         "programs": program_table,
         "program_stages": _ints(index for program in programs for index in program),
         "capacities": _ints(pool.capacity for pool in plan.pools),
+        "shift_pools": _ints(i for i, pool in enumerate(plan.pools) if pool.shifts),
+        "shifts": _spans([pool.shifts for pool in plan.pools]),
+        "shift_starts": np.array([at for pool in plan.pools for at, _ in pool.shifts], dtype=np.float64),
+        "shift_counts": _ints(count for pool in plan.pools for _, count in pool.shifts),
+        "at_most": _ints(-1 if step.at_most is None else step.at_most for step in plan.path),
         "links": _links(plan),
         "buckets": _rows(layout.BUCKET, [(each.rate, each.burst, each.evidence) for each in plan.buckets]),
         "ranks": _ints(plan.ranks),
@@ -93,12 +105,13 @@ class _Stages:
     """The stages, with what they list gathered in flat tables."""
 
     def __init__(self, plan: Plan) -> None:
-        self.table = _table(layout.STAGE, len(plan.stages))
+        stages = (*plan.stages, *plan.after)
+        self.table = _table(layout.STAGE, len(stages))
         self.pools: list[int] = []
         self.tokens: list[tuple[float, int]] = []
         self.bytes_: list[float] = []
         self.tries = 0
-        for row, stage in zip(self.table, plan.stages, strict=True):
+        for row, stage in zip(self.table, stages, strict=True):
             members = members_of(plan, stage)
             row.steps = sum(1 << step for step in stage.steps)
             row.timeout, row.link_factor, row.retries = stage.timeout, stage.link_factor, stage.retries
@@ -110,6 +123,7 @@ class _Stages:
             row.scan = stage.scan_seconds_per_byte
             row.what, row.evidence = 2 + stage.index, stage.evidence
             row.disk = stage.unit == "disk"
+            row.after = plan.after_kinds.index(stage.kind) if stage in plan.after else -1
             self.pools += stage.pools
             self.tokens += [(tokens, bucket) for bucket, tokens in stage.tokens]
             self.bytes_ += stage.bytes_
@@ -120,25 +134,33 @@ def _count(row: Any, plan: Plan, stages: _Stages) -> None:
     failure = plan.failure
     row.n_vms, row.n_waves, row.n_groups = plan.n_vms, plan.waves, len(plan.groups)
     row.n_applications, row.n_tiers, row.n_jobs = len(plan.applications), len(plan.tiers), plan.n_jobs
-    row.n_disks, row.n_tries, row.n_steps = most_disk_jobs(plan), stages.tries, len(plan.path)
+    row.n_disks, row.n_tries, row.n_steps = later_jobs(plan), stages.tries, len(plan.path)
     row.n_pools, row.n_links = len(plan.pools), len(plan.links)
-    row.n_buckets, row.n_stages = len(plan.buckets), len(plan.stages)
+    row.n_buckets, row.n_stages = len(plan.buckets), len(stages.table)
     row.n_resources, row.n_figures = len(plan.target), len(also_names(plan))
     row.job_pool = -1 if plan.job_pool is None else plan.job_pool
     row.repair_pool = -1 if plan.repair_pool is None else plan.repair_pool
     row.repair = plan.repair is not None
     row.repair_evidence = plan.repair.evidence if plan.repair is not None else Evidence.ASSUMED
-    row.repair_what = 2 + len(plan.stages)
+    row.repair_what = 2 + len(stages.table)
     row.token_what = row.repair_what + 1
     row.detect_evidence = -1 if failure.detect is None else failure.detect.evidence
     row.declare_evidence = -1 if failure.declare is None else failure.declare.evidence
-    row.n_activities = row.token_what + len(plan.buckets)
+    row.shift_what = row.token_what + len(plan.buckets)
+    row.n_activities = row.shift_what + plan.has_shifts
+    row.n_shift_pools = sum(bool(pool.shifts) for pool in plan.pools)
+    row.n_kinds, row.first_kind = len(plan.after_kinds), row.n_figures - len(plan.after_kinds)
 
 
-def most_disk_jobs(plan: Plan) -> int:
-    """Jobs of disks that a run can start: each VM tries each step of its path once."""
+def later_jobs(plan: Plan) -> int:
+    """Jobs that a run starts: disks of each VM by each step of its path, and what follows the recovery.
+
+    More are needed where points are tried; the engine then makes room.
+    """
     disks = sum(group.count * group.disks for group in plan.groups)
-    return disks * sum(stage.unit == "disk" for program in plan.programs for stage in program.stages)
+    stages = [stage for program in plan.programs for stage in program.stages] + list(plan.after)
+    after = plan.n_vms + len(plan.applications) + 1 if plan.after else 0
+    return disks * sum(stage.unit == "disk" for stage in stages) + after
 
 
 def _groups(plan: Plan) -> Any:

@@ -130,6 +130,7 @@ group_quorums = _rows("group_quorums", layout.SPAN)
 needed_by = _rows("needed_by", layout.SPAN)
 application_vms = _rows("application_vms", layout.SPAN)
 list_at = _rows("lists", layout.SPAN)
+shifts_of = _rows("shifts", layout.SPAN)
 
 # Rows of a run's tables
 

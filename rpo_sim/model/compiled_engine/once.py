@@ -6,6 +6,7 @@ Compare with `rpo_sim.model.simpy_engine.recovery`.
 import math
 from typing import Any
 
+from rpo_sim.model.compiled_engine.afterwards import application_is_back, incident_is_over
 from rpo_sim.model.compiled_engine.events import happen
 from rpo_sim.model.compiled_engine.jit import part
 from rpo_sim.model.compiled_engine.jobs import all_done, group_job, note, report, spend, wave_job
@@ -124,9 +125,11 @@ def _next_in_sequence(plan: Any, run: Any, job: int) -> int:
         if me.ok:
             _confirm(plan, run, job, me.place)
         report(run, all_done(plan), job, me.ok)
+        application_is_back(plan, run, job)
         return ENDED
     if me.at > 0:
         _confirm_all(plan, run, job, run.now if me.ok else math.inf)
+    incident_is_over(plan, run, job)
     run.ended = 1
     return ENDED
 

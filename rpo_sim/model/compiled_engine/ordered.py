@@ -81,7 +81,7 @@ def _block_of(run: Any, those: int, key: float, order: int) -> int:
         if not _stands_before(key, order, entry_at(run, index * BLOCK_SIZE)):
             break
         index = int(block_at(run, index).before)
-    return index
+    return int(index)
 
 
 @part

@@ -5,10 +5,11 @@ Compare with `rpo_sim.model.simpy_engine.vms`.
 
 from typing import Any
 
+from rpo_sim.model.compiled_engine.afterwards import vm_is_usable
+from rpo_sim.model.compiled_engine.disks import start_disks
 from rpo_sim.model.compiled_engine.jit import inlined, part
 from rpo_sim.model.compiled_engine.jobs import (
     application_up,
-    give_slot,
     gives_its_place_back,
     is_here,
     needs_back,
@@ -18,11 +19,10 @@ from rpo_sim.model.compiled_engine.jobs import (
     quorum_ready,
     report,
     report_to_quorums,
-    take_slot,
     takes_its_place,
 )
-from rpo_sim.model.compiled_engine.layout import DISK
-from rpo_sim.model.compiled_engine.memory import group_at, int_at, job_at, program_at, set_int, stage_at
+from rpo_sim.model.compiled_engine.memory import byte_at, group_at, int_at, job_at, program_at, stage_at
+from rpo_sim.model.compiled_engine.slots import give_slot, note_slot, take_slot
 from rpo_sim.model.compiled_engine.states import (
     ATTEMPT_DONE,
     BACK,
@@ -38,6 +38,7 @@ from rpo_sim.model.compiled_engine.states import (
     REPAIR,
     RESTS,
     STAGE,
+    STAGE_DONE,
 )
 
 
@@ -51,44 +52,57 @@ def _is_safe(plan: Any, run: Any, vm: int, ok: int) -> None:
         report(run, group_at(plan, me.group).wave, vm, ok)
 
 
+@inlined
+def _of_step(plan: Any, run: Any, vm: int) -> int:
+    """Where the step that a VM tries has its numbers in tables of shape (runs, steps, VMs)."""
+    step = int_at(run.options, vm * plan.n_steps + job_at(run, vm).tried)
+    return int((run.row * plan.n_steps + step) * plan.n_vms + vm)
+
+
 @part
-def _start_disks(plan: Any, run: Any, vm: int, stage: int) -> None:
-    """A job per disk of a VM; they begin before anything else of this instant."""
+def _is_tainted(plan: Any, run: Any, draws: Any, vm: int) -> bool:
+    """Whether the point that was scanned is one of the bad ones, which are the newest."""
+    if draws.tainted == 0:
+        return False
+    return bool(job_at(run, vm).point < int_at(draws.tainted, _of_step(plan, run, vm)))
+
+
+@part
+def _has_another(plan: Any, run: Any, draws: Any, vm: int) -> bool:
+    """Whether the step has a point after those found bad, and may try it."""
     me = job_at(run, vm)
-    group = group_at(plan, me.group)
-    first = group.first_disk + (vm - group.first) * group.disks
-    me.left, me.ok, me.start = group.disks, 1, run.now
-    for d in range(group.disks):
-        job = run.next_job
-        run.next_job += 1
-        disk = job_at(run, job)
-        disk.role, disk.state, disk.stage = DISK, STAGE, stage
-        disk.member, disk.kind = first + d, group.first_kind + d
-        disk.parent, disk.rank, disk.group = vm, me.rank, me.group
-        disk.segment, disk.by = -1, -1
-        set_int(run.urgent, run.n_urgent, job)
-        run.n_urgent += 1
+    most = int_at(plan.at_most, int_at(run.options, vm * plan.n_steps + me.tried))
+    if most >= 0 and me.point >= most:
+        return False
+    return _is_tainted(plan, run, draws, vm) or byte_at(draws.clean, _of_step(plan, run, vm)) != 0
 
 
 @inlined
-def _next_in_program(plan: Any, run: Any, vm: int) -> int:
+def _next_in_program(plan: Any, run: Any, draws: Any, vm: int) -> int:
     """After a stage of a VM: slots and barriers passed, then the next stage."""
     me = job_at(run, vm)
     program = program_at(plan, int_at(run.options, vm * plan.n_steps + me.tried))
     if me.at > 0:
         index = int_at(plan.program_stages, program.first + me.at - 1)
-        if index == program.release_after and me.held:
-            give_slot(run, plan.job_pool, vm)
-            me.held = 0
-        if index == program.safe_after:
-            _is_safe(plan, run, vm, 1)
+        if index == program.scan_after and _is_tainted(plan, run, draws, vm):
+            me.point += 1
+            me.at = 0  # all begins anew with the next older point
+            if not _has_another(plan, run, draws, vm):
+                me.ok = 0
+                return ATTEMPT_DONE
+        else:
+            if index == program.release_after and me.held:
+                give_slot(plan, run, plan.job_pool, vm)
+                me.held = 0
+            if index == program.safe_after:
+                _is_safe(plan, run, vm, 1)
     if me.at == program.count:
         me.ok = 1
         return ATTEMPT_DONE
     me.stage = int_at(plan.program_stages, program.first + me.at)
     me.at += 1
     if stage_at(plan, me.stage).disk:
-        _start_disks(plan, run, vm, me.stage)
+        start_disks(plan, run, vm, me.stage)
         me.state = DISKS_DONE
         return RESTS
     return STAGE
@@ -109,6 +123,7 @@ def _vm_over(plan: Any, run: Any, vm: int, ok: int) -> int:
     """It has come to the end of its way; it is back when those it needs are, if it got there."""
     me = job_at(run, vm)
     _is_safe(plan, run, vm, ok)
+    vm_is_usable(plan, run, vm)
     if ok and group_at(plan, me.group).needs > 0:
         me.start = run.now
         return BACK
@@ -120,7 +135,7 @@ def _attempt_done(plan: Any, run: Any, vm: int) -> int:
     """A step of the path has succeeded, or the next one is tried after a repair."""
     me = job_at(run, vm)
     if me.held:
-        give_slot(run, plan.job_pool, vm)
+        give_slot(plan, run, plan.job_pool, vm)
         me.held = 0
     if me.ok:
         job_at(run, vm).step = int_at(run.options, vm * plan.n_steps + me.tried)
@@ -137,7 +152,7 @@ def _attempt_done(plan: Any, run: Any, vm: int) -> int:
 def _takes_job_slot(plan: Any, run: Any, vm: int) -> bool:
     """Take a slot of the limit of jobs, if there is such a limit, or wait for one."""
     if plan.job_pool >= 0:
-        if not take_slot(run, plan.job_pool, vm):
+        if not take_slot(plan, run, plan.job_pool, vm):
             return False
         job_at(run, vm).held = 1
     return True
@@ -172,24 +187,24 @@ def _wait_for_needs(plan: Any, run: Any, vm: int, state: int) -> int:
 
 
 @inlined
-def on_path(plan: Any, run: Any, vm: int, state: int) -> int:
+def on_path(plan: Any, run: Any, draws: Any, vm: int, state: int) -> int:
     """Go on along the path; the state in which the VM leaves it, or that it has to wait."""
     me = job_at(run, vm)
     if state == JOB_SLOT:
-        me.at = 0
+        me.at, me.point = 0, 0
         if not _takes_job_slot(plan, run, vm):
             me.state = JOB_SLOT_HAD
             return RESTS
         state = PROGRAM
     elif state == JOB_SLOT_HAD:
-        note_wait(run, vm)
+        note_slot(plan, run, vm)
         me.held = 1
         state = PROGRAM
     if state == PROGRAM:
-        return _next_in_program(plan, run, vm)
+        return _next_in_program(plan, run, draws, vm)
     if state == DISKS_DONE:
         note_wait(run, vm)
-        return PROGRAM if me.ok else ATTEMPT_DONE
+        return STAGE_DONE
     if state == ATTEMPT_DONE:
         return _attempt_done(plan, run, vm)
     if state == PATH:

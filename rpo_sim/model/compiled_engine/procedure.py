@@ -6,16 +6,19 @@ does there stands in `stage`, `path`, `repair` and `once`.
 
 from typing import Any
 
+from rpo_sim.model.compiled_engine.afterwards import afterwards, stage_followed
 from rpo_sim.model.compiled_engine.events import happen
 from rpo_sim.model.compiled_engine.jit import inlined, part
 from rpo_sim.model.compiled_engine.jobs import note_wait
-from rpo_sim.model.compiled_engine.layout import APPLICATION, DISK, DISK_DONE, LAST, VM
+from rpo_sim.model.compiled_engine.layout import AFTER_VM, APPLICATION, DISK, DISK_DONE, LAST, VM
 from rpo_sim.model.compiled_engine.memory import job_at, stage_at
 from rpo_sim.model.compiled_engine.once import once, used_steps
 from rpo_sim.model.compiled_engine.path import on_path
 from rpo_sim.model.compiled_engine.repair import in_repair
 from rpo_sim.model.compiled_engine.stage import in_stage
 from rpo_sim.model.compiled_engine.states import (
+    AFTER,
+    AFTER_TURN,
     ATTEMPT_DONE,
     ENDED,
     FOR_ALL,
@@ -48,6 +51,8 @@ def _stage_over(plan: Any, run: Any, job: int) -> int:
         return ENDED
     if me.role == APPLICATION or me.role == LAST:
         return SEQUENCE
+    if me.role >= AFTER_VM:
+        return stage_followed(plan, run, job)
     if not me.ok and strike_from(plan, run, me.role, me.place, stage_at(plan, me.stage).steps):
         me.after = FOR_ALL
         return REPAIR
@@ -80,9 +85,11 @@ def advance(plan: Any, run: Any, draws: Any, job: int) -> None:
         elif state == STAGE_DONE:
             state = _stage_over(plan, run, job)
         elif state <= LAST_ON_PATH:
-            state = on_path(plan, run, job, state)
+            state = on_path(plan, run, draws, job, state)
         elif state <= LAST_OF_REPAIR:
             state = in_repair(plan, run, draws, job, state)
+        elif AFTER_TURN <= state <= AFTER:
+            state = afterwards(plan, run, job, state)
         elif state == TURN:
             state = _turn_comes(plan, run, job)
         elif state in (WAVE_SAFE, ENDED):

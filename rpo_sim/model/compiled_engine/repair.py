@@ -3,9 +3,10 @@
 from typing import Any
 
 from rpo_sim.model.compiled_engine.jit import part
-from rpo_sim.model.compiled_engine.jobs import give_slot, note, note_wait, spend, take_slot
+from rpo_sim.model.compiled_engine.jobs import note, spend
 from rpo_sim.model.compiled_engine.layout import NOT_DRAWN, REPAIRS
 from rpo_sim.model.compiled_engine.memory import int_at, job_at, long_at, real_at, set_int
+from rpo_sim.model.compiled_engine.slots import give_slot, note_slot, take_slot
 from rpo_sim.model.compiled_engine.states import REPAIR, REPAIRED, REPAIRER_HAD, RESTS
 
 
@@ -13,7 +14,7 @@ from rpo_sim.model.compiled_engine.states import REPAIR, REPAIRED, REPAIRER_HAD,
 def _repairing(plan: Any, run: Any, draws: Any, job: int) -> int:
     """The next repair of this VM, with its draw."""
     me = job_at(run, job)
-    who = job if me.parent < 0 else me.parent
+    who = job if me.root < 0 else me.root
     number = int_at(run.tries, plan.n_tries + who)
     if number >= draws.attempts or long_at(draws.repairs, number) == 0:
         run.status, run.stage, run.attempt = NOT_DRAWN, REPAIRS, number
@@ -29,14 +30,14 @@ def in_repair(plan: Any, run: Any, draws: Any, job: int, state: int) -> int:
     if state == REPAIRED:
         note(run, job, plan.repair_what, plan.repair_evidence)
         if plan.repair_pool >= 0:
-            give_slot(run, plan.repair_pool, job)
+            give_slot(plan, run, plan.repair_pool, job)
         return int(me.after)
     if state == REPAIR:
         if not plan.repair:
             return int(me.after)
-        if plan.repair_pool >= 0 and not take_slot(run, plan.repair_pool, job):
+        if plan.repair_pool >= 0 and not take_slot(plan, run, plan.repair_pool, job):
             me.state = REPAIRER_HAD
             return RESTS
     else:
-        note_wait(run, job)
+        note_slot(plan, run, job)
     return _repairing(plan, run, draws, job)

@@ -9,7 +9,7 @@ from typing import Any
 from rpo_sim.model.compiled_engine import sharing
 from rpo_sim.model.compiled_engine.events import drop_expiry, set_expiry
 from rpo_sim.model.compiled_engine.jit import inlined, part
-from rpo_sim.model.compiled_engine.jobs import give_slot, note, note_wait, spend, take_slot, token_seconds
+from rpo_sim.model.compiled_engine.jobs import note, spend, token_seconds
 from rpo_sim.model.compiled_engine.layout import NOT_DRAWN
 from rpo_sim.model.compiled_engine.memory import (
     bucket_at,
@@ -24,6 +24,7 @@ from rpo_sim.model.compiled_engine.memory import (
     stream_at,
     token_at,
 )
+from rpo_sim.model.compiled_engine.slots import give_slot, note_slot, take_slot
 from rpo_sim.model.compiled_engine.states import (
     MOVED,
     POOL_HAD,
@@ -38,15 +39,24 @@ from rpo_sim.model.compiled_engine.states import (
 )
 
 
+@part
+def _point(plan: Any, run: Any, draws: Any, vm: int) -> int:
+    """Where the point that a VM tries has its numbers in tables of shape (runs, steps, points, …)."""
+    me = job_at(run, vm)
+    of_step = run.row * plan.n_steps + int_at(run.options, vm * plan.n_steps + me.tried)
+    point = draws.points - 1
+    if draws.tainted != 0 and me.point < int_at(draws.tainted, of_step * plan.n_vms + vm):
+        point = me.point
+    return int(of_step * draws.points + point)
+
+
 @inlined
 def _bytes(plan: Any, run: Any, draws: Any, job: int) -> float:
-    """Bytes that the stage moves: known beforehand, or those written since the point restored."""
+    """Bytes that the stage moves: known beforehand, or decided by the point restored."""
     me = job_at(run, job)
     since, first = long_at(draws.since, me.stage), stage_at(plan, me.stage).first_bytes
     if since != 0:
-        vm = job if me.parent < 0 else me.parent
-        step = int_at(run.options, vm * plan.n_steps + job_at(run, vm).tried)
-        row = run.row * plan.n_steps + step
+        row = _point(plan, run, draws, job if me.root < 0 else me.root)
         return float(real_at(since, row * stage_at(plan, me.stage).members + me.member))
     return float(real_at(plan.stage_bytes, first + me.kind)) if first >= 0 else 0.0
 
@@ -117,7 +127,7 @@ def _takes_slots(plan: Any, run: Any, job: int) -> bool:
     me = job_at(run, job)
     stage = stage_at(plan, me.stage)
     while me.at_pool < stage.pools:
-        if not take_slot(run, int_at(plan.stage_pools, stage.first_pool + me.at_pool), job):
+        if not take_slot(plan, run, int_at(plan.stage_pools, stage.first_pool + me.at_pool), job):
             return False
         me.at_pool += 1
     return True
@@ -144,7 +154,7 @@ def _tried(plan: Any, run: Any, job: int) -> int:
     me = job_at(run, job)
     stage = stage_at(plan, me.stage)
     for i in range(stage.first_pool, stage.first_pool + stage.pools):
-        give_slot(run, int_at(plan.stage_pools, i), job)
+        give_slot(plan, run, int_at(plan.stage_pools, i), job)
     if me.ok or me.retry == stage.retries:
         return STAGE_DONE
     me.after = RETRY
@@ -167,7 +177,7 @@ def in_stage(plan: Any, run: Any, draws: Any, job: int, state: int) -> int:
         me.retry += 1
         me.at_pool, me.at_token = 0, 0
     elif state == POOL_HAD:
-        note_wait(run, job)
+        note_slot(plan, run, job)
         me.at_pool += 1
     else:
         bucket = token_at(plan, stage_at(plan, me.stage).first_token + me.at_token).bucket

@@ -27,19 +27,20 @@ class Tables:
 
 
 def run_state(plan: Any, room: int = 1) -> Tables:
-    """Room for one run at a time; ``room`` is doubled when a run needs more segments or events."""
-    jobs, links = int(plan.n_jobs + plan.n_disks), int(plan.n_links)
+    """Room for one run at a time; ``room`` is doubled when a run needs more segments, events or jobs."""
+    later = room * int(plan.n_disks)
+    jobs, links = int(plan.n_jobs) + later, int(plan.n_links)
     streams = jobs if links else 0
-    cohorts = int(plan.n_waves + 2 * (plan.n_quorums + plan.n_groups) + plan.n_applications + 1)
+    cohorts = int(plan.n_waves + 2 * (plan.n_quorums + plan.n_groups) + 2 * plan.n_applications + 2)
     segments, instants = room * (8 * jobs + 64), 1 << (room * (jobs + 64)).bit_length()
     made = Tables(layout.RUN)
-    made.row.segments_size, made.row.instants_size = segments, instants
+    made.row.segments_size, made.row.instants_size, made.row.jobs_size = segments, instants, jobs
     sizes: dict[str, tuple[Any, int]] = {
         "jobs": (layout.JOB, jobs),
         "streams": (layout.STREAM, streams),
         "timed": (layout.TIMED, jobs + 1),
         "instants": (layout.INSTANT, instants),
-        "urgent": (np.int32, int(plan.n_disks)),
+        "urgent": (np.int32, later),
         "segments": (layout.SEGMENT, segments),
         "pools": (layout.POOL, int(plan.n_pools)),
         "flows": (layout.FLOW, links),
@@ -53,6 +54,8 @@ def run_state(plan: Any, room: int = 1) -> Tables:
         "tries": (np.int32, int(plan.n_tries + plan.n_jobs)),
         "options": (np.int32, int(plan.n_vms * plan.n_steps)),
         "shares": (layout.SHARE, segments),
+        "ends": (np.float64, int(plan.n_kinds * plan.n_vms)),
+        "given_up": (np.int32, int(plan.n_vms)),
         "free": (np.float64, int(plan.n_resources)),
         "last_vms": (np.int32, int(plan.n_tiers)),
     }

@@ -26,12 +26,15 @@
     FOR_ALL,  # what is done once for many
     FOR_ALL_DONE,
     SEQUENCE,
+    AFTER_TURN,  # what follows the recovery
+    AFTER_TURN_HAD,
+    AFTER,
     DETECT,
     DETECTED,
     DECLARED,
     WAVE_SAFE,
     ENDED,
-) = range(30)
+) = range(33)
 LAST_IN_STAGE, LAST_ON_PATH, LAST_OF_REPAIR = RETRY, BACK_MET, REPAIRED
 
 RESTS = -1  # a job has to wait; its state says where it goes on
