@@ -2,6 +2,8 @@
 
 Ratios are of CPU seconds per VM-restore of whole blocks (`run_block`), taken in turn on one core. SimPy runs
 fewer blocks and is scaled per run; both engines' blocks give the same bytes, which is checked here too.
+`parts` says what the compiled engine's nanoseconds are spent on. Not in it yet: what becomes of a block in
+`simulate`, the per-VM quantiles above all, which is the same for both engines.
 """
 
 import dataclasses
@@ -15,10 +17,13 @@ import numpy as np
 
 from benchmarks.estate import plan_of
 from benchmarks.timing import Row, interleaved
-from rpo_sim.model.block import RUNS_PER_BLOCK
-from rpo_sim.model.block_runs import run_block
+from rpo_sim.model import compiled_engine
+from rpo_sim.model.block import RUNS_PER_BLOCK, BlockDraws
+from rpo_sim.model.block_runs import points_of, run_block
+from rpo_sim.model.draws import Draws
 from rpo_sim.model.engines import Engine
 from rpo_sim.model.plan import Plan
+from rpo_sim.model.protection.incident import strike
 
 COMMAND = "python -m benchmarks.bench_compiled"
 SIZES = (100, 1_000, 10_000, 30_000)
@@ -103,6 +108,44 @@ def overhead() -> Row:
     )
 
 
+def parts(vms: int = 1_000) -> list[Row]:
+    """What a VM-restore of the compiled engine is spent on; baseline: all of it."""
+    plan = plan_of(vms)
+    draws = BlockDraws(plan, Draws(1, compiled_engine.fill), 0)
+    _, given = points_of(plan, draws, strike(plan, draws))
+    compiled_engine.recover_block(plan, draws, given)  # all is drawn now
+
+    def fresh() -> BlockDraws:
+        return BlockDraws(plan, Draws(1, compiled_engine.fill), 0)
+
+    def find_points() -> None:
+        block = fresh()
+        points_of(plan, block, strike(plan, block))
+
+    def draw() -> None:
+        block = fresh()
+        for stage in plan.stages:
+            block.stage_seconds(stage, 0)
+
+    works = {
+        "recovery points": find_points,
+        "draws of stages": draw,
+        "kernel, critical paths included": lambda: compiled_engine.recover_block(plan, draws, given),
+    }
+    whole, *each = interleaved(lambda: blocks(plan, 1, "compiled"), *works.values(), rounds=20)
+    restore = 1e9 / (vms * RUNS_PER_BLOCK)
+    return [
+        Row(
+            name=f"{name}, {vms:,} VMs; baseline: all",
+            value=seconds * restore,
+            unit="CPU ns per VM-restore",
+            baseline=whole * restore,
+            command=COMMAND,
+        )
+        for name, seconds in zip(works, each, strict=True)
+    ]
+
+
 def _child_seconds(code: str) -> float:
     before = os.times()
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -113,7 +156,7 @@ def _child_seconds(code: str) -> float:
 def rows() -> list[Row]:
     """Ratios at two sizes, cost by size, threads, overhead."""
     assert same(plan_of(1_000)), "the engines differ"
-    return [ratio(1_000, 20, 3), ratio(10_000, 2, 1), flatness(), two_threads(), overhead()]
+    return [ratio(1_000, 20, 3), ratio(10_000, 2, 1), flatness(), *parts(), two_threads(), overhead()]
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 FloatArray = npt.NDArray[np.float64]
 CONFIDENCE = 0.95
@@ -40,18 +40,16 @@ def share(hits: npt.NDArray[np.bool_], runs_per_block: int) -> Interval:
     if n == 0:
         return Interval(value=math.nan, low=0.0, high=1.0, n=0)
     p = k / n
-    exact = stats.binomtest(k, n).proportion_ci(CONFIDENCE, method="exact")
-    low, high = float(exact.low), float(exact.high)
+    tail = (1 - CONFIDENCE) / 2
+    low = float(special.betaincinv(k, n - k + 1, tail)) if k > 0 else 0.0
+    high = float(special.betainccinv(k + 1, n - k, tail)) if k < n else 1.0
     spread = _between_blocks(hits, runs_per_block) + p * (1 - p) / n
     if 0 < p < 1:
         size = p * (1 - p) / spread - 1
         if size <= 0:  # blocks that are all or nothing: the parameters decide, and may go either way
             return Interval(value=p, low=0.0, high=1.0, n=n)
-        beta = stats.beta(p * size, (1 - p) * size)
-        low, high = (
-            min(low, float(beta.ppf((1 - CONFIDENCE) / 2))),
-            max(high, float(beta.isf((1 - CONFIDENCE) / 2))),
-        )
+        low = min(low, float(special.betaincinv(p * size, (1 - p) * size, tail)))
+        high = max(high, float(special.betainccinv(p * size, (1 - p) * size, tail)))
     return Interval(value=p, low=low, high=high, n=n)
 
 

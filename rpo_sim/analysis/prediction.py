@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from rpo_sim.distributions.profile import Profile
 from rpo_sim.model.checkpoint import Checkpoint
 from rpo_sim.model.compile import compile_plan
-from rpo_sim.model.engines import Asked, choose
+from rpo_sim.model.engines import Asked, Engine, choose
 from rpo_sim.model.experiment import DEFAULT_RUNS, simulate
 from rpo_sim.results import Evidence, ResultSet
 from rpo_sim.scenario.load import LoadedScenario
@@ -16,6 +16,7 @@ from rpo_sim.scenario.schema import Bind
 ASSUMED_FACTORS = (0.5, 2.0)
 
 Progress = Callable[[str, int, int], None]
+Where = Callable[[Engine], Executor | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,7 @@ def predict(
     vary: bool = True,
     engine: Asked = "simpy",
     say: Callable[[str], None] = lambda _: None,
-    executor: Executor | None = None,
+    where: Where = lambda _: None,
     checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
 ) -> Prediction:
@@ -66,7 +67,8 @@ def predict(
 
     Parameters are those of `rpo_sim.model.compile.compile_plan` and `rpo_sim.model.experiment.simulate`;
     ``progress`` is told what is simulated, the runs done, and the runs in all. ``engine`` may also be
-    "auto"; ``say`` is told why the compiled engine does not serve where it was hoped for.
+    "auto"; ``say`` is told why the compiled engine does not serve where it was hoped for. ``where`` has the
+    executor for an engine.
 
     Raises
     ------
@@ -96,7 +98,7 @@ def predict(
                 seed=seed,
                 runs=runs,
                 engine=chosen,
-                executor=executor,
+                executor=where(chosen),
                 checkpoint=checkpoint,
                 progress=told,
             )

@@ -112,7 +112,7 @@ def _predict(
     from rpo_sim.scenario.shipped import shipped_names
 
     made: list[Prediction] = []
-    with worker_pool(workers, runs) as executor:
+    with worker_pool(workers, runs) as where:
         for name in shipped_names():
             loaded = load_scenario(name)
             made += predictions(
@@ -124,7 +124,7 @@ def _predict(
                 runs=runs,
                 vary=True,
                 engine=engine,
-                executor=executor,
+                where=where,
             )
             note_interruption(made)
     return made

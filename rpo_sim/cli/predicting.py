@@ -14,9 +14,7 @@ from rpo_sim.cli.progress import run_progress
 from rpo_sim.cli.simulation import Simulation
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
-    from rpo_sim.analysis.prediction import Prediction
+    from rpo_sim.analysis.prediction import Prediction, Where
     from rpo_sim.distributions.profile import Profile
     from rpo_sim.model.checkpoint import Checkpoint
     from rpo_sim.model.engines import Asked
@@ -69,14 +67,14 @@ def read_profile(path: Path | None) -> "Profile | None":
 
 
 @contextmanager
-def worker_pool(workers: int, runs: int, address: str | None = None) -> "Iterator[Executor | None]":
-    """Where to simulate: on a cluster, or in as many processes as asked for (0: one per processor)."""
+def worker_pool(workers: int, runs: int, address: str | None = None) -> "Iterator[Where]":
+    """Where to simulate: on a cluster, or by as many workers as asked for (0: one per processor)."""
     from rpo_sim.model.block import RUNS_PER_BLOCK
-    from rpo_sim.model.workers import pool
+    from rpo_sim.model.workers import pools
 
     if address is None:
-        with pool(min(workers or os.cpu_count() or 1, runs // RUNS_PER_BLOCK)) as executor:
-            yield executor
+        with pools(min(workers or os.cpu_count() or 1, runs // RUNS_PER_BLOCK)) as where:
+            yield where
         return
     from rpo_sim.model.cluster import cluster
 
@@ -85,7 +83,7 @@ def worker_pool(workers: int, runs: int, address: str | None = None) -> "Iterato
             "the cluster has its own workers; leave out --workers", param_hint="--executor"
         )
     with cluster(address) as executor:
-        yield executor
+        yield lambda _: executor
 
 
 @contextmanager
@@ -119,7 +117,7 @@ def simulating(how: Simulation, scenarios: "Sequence[LoadedScenario]") -> Iterat
     binds = read_binds(how.bind, scenarios, profile)
     with (
         kept_in(how.checkpoint) as checkpoint,
-        worker_pool(how.workers, how.runs, how.executor) as executor,
+        worker_pool(how.workers, how.runs, how.executor) as where,
     ):
         yield functools.partial(
             predictions,
@@ -128,7 +126,7 @@ def simulating(how: Simulation, scenarios: "Sequence[LoadedScenario]") -> Iterat
             seed=how.seed,
             runs=how.runs,
             engine=how.engine,
-            executor=executor,
+            where=where,
             checkpoint=checkpoint,
         )
 
@@ -143,7 +141,7 @@ def predictions(
     runs: int,
     vary: bool,
     engine: "Asked",
-    executor: "Executor | None",
+    where: "Where",
     checkpoint: "Checkpoint | None" = None,
 ) -> "list[Prediction]":
     """A prediction per platform; after Ctrl-C those that were finished, and the one that was begun."""
@@ -163,7 +161,7 @@ def predictions(
                     vary=vary,
                     engine=engine,
                     say=_say_once,
-                    executor=executor,
+                    where=where,
                     checkpoint=checkpoint,
                     progress=lambda what, done, of: bar(done, of, what),
                 )

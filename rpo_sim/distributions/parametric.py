@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from typing import ClassVar, Self
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from rpo_sim.distributions.base import Distribution, FloatArray
 from rpo_sim.distributions.posterior import LARGEST_SPREAD, Posterior, posterior_from_dict
@@ -284,6 +284,8 @@ class Gamma(_ShapeScale):
     @classmethod
     def from_quantiles(cls, *, p50: float, p95: float) -> Self:
         """The gamma with this median and 95th percentile (float, seconds)."""
+        from scipy import optimize  # slow to import, and nobody else here needs it
+
         target = _log_ratio(cls.kind, p50, p95)
 
         def miss(log_shape: float) -> float:

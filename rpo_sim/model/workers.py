@@ -11,7 +11,8 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
@@ -129,6 +130,13 @@ def pool(workers: int, engine: str = "simpy") -> Iterator[Executor | None]:
             made.kill()
         else:
             made.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def pools(workers: int) -> Iterator[Callable[[str], Executor | None]]:
+    """The executor for an engine, made when it is first asked for; None for one worker."""
+    with ExitStack() as stack:
+        yield cache(lambda engine: stack.enter_context(pool(workers, engine)))
 
 
 def _serve(connection: Connection) -> None:

@@ -4,6 +4,7 @@
 """
 
 import os
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.estate import plan_of
 from rpo_sim.errors import ModelError
 from rpo_sim.model import compiled_engine
 from rpo_sim.model.block import BlockDraws
@@ -51,3 +53,32 @@ def _outcome(plan: Plan, draws: BlockDraws, given: Choices, engine: Engine) -> d
 @given(plan=any_plan(), seed=st.integers(0, 1000))
 def test_both_engines_give_the_same_numbers(plan: Plan, seed: int) -> None:
     assert_engines_agree(plan, seed)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(vms=st.integers(60, 200), stated=st.booleans(), seed=st.integers(0, 1000))
+def test_they_agree_where_nothing_limits_how_many_transfers_there_are(
+    vms: int, stated: bool, seed: int
+) -> None:
+    plan = plan_of(vms)  # more streams than a block of the kernel's lists holds
+    freed = [replace(stage, pools=(), timeout=3600.0 if stated else stage.timeout) for stage in plan.stages]
+    assert_engines_agree(replace(plan, job_pool=None, stages=tuple(freed)), seed)
+
+
+@given(
+    names=st.tuples(st.text(), st.text(), st.text()),
+    seed=st.integers(0, 2**63),
+    first=st.integers(0, 2**40),
+    attempt=st.integers(0, 2**40),
+    n=st.integers(0, 9),
+)
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_uniforms_are_those_of_numpy(
+    names: tuple[str, str, str], seed: int, first: int, attempt: int, n: int
+) -> None:
+    runs = range(first, first + RUNS)
+    one, other = (
+        draws.uniforms(*names, runs=runs, attempt=attempt, n=n)
+        for draws in (Draws(seed), Draws(seed, compiled_engine.fill))
+    )
+    np.testing.assert_array_equal(one, other)

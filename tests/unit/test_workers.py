@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 import pytest
 
 from rpo_sim.model.scatter import in_order
-from rpo_sim.model.workers import LostWorker, Processes, pool
+from rpo_sim.model.workers import LostWorker, Processes, pool, pools
 
 LARGE = 20_000_000  # bytes: written in many pieces, so that a kill falls in the middle of a message
 
@@ -42,6 +42,16 @@ def test_a_compiled_engine_gets_threads_and_gives_up_what_waits() -> None:
         futures = [workers.submit(time.sleep, 0.2) for _ in range(100)]
     assert time.monotonic() - before < 2
     assert futures[-1].cancelled()
+
+
+def test_each_engine_gets_its_kind_once_and_only_when_asked_for() -> None:
+    with pools(2) as where:
+        threads, processes = where("compiled"), where("simpy")
+        assert type(threads) is ThreadPoolExecutor
+        assert isinstance(processes, Processes)
+        assert where("compiled") is threads
+    with pools(1) as where:
+        assert where("compiled") is None
 
 
 def test_calls_run_in_as_many_processes_as_asked_for(two: Processes) -> None:

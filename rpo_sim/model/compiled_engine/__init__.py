@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rpo_sim.model.choices import Choices
     from rpo_sim.model.run import Recoveries
 
-__all__ = ["is_kept", "prepare", "recover_block", "unsupported"]
+__all__ = ["fill", "is_kept", "prepare", "recover_block", "unsupported"]
 
 # What the kernel knows of a plan. A field that stands in none of these lists belongs to a mechanism that it
 # does not have; a plan that leaves such a field as it is by default does not use the mechanism.
@@ -61,6 +61,13 @@ def prepare(plan: Plan, seed: int) -> None:
         sys.stderr.write("compiling the kernel, once: this takes about half a minute …\n")
         sys.stderr.flush()
         run_block(plan, seed, 0, "compiled")
+
+
+def fill(key: Any, attempt: int, first_run: int, out: Any) -> None:
+    """Fill a table with uniforms; see `rpo_sim.model.compiled_engine.philox.fill`."""
+    from rpo_sim.model.compiled_engine import philox
+
+    philox.fill(key, attempt, first_run, out)
 
 
 def recover_block(plan: Plan, block: "BlockDraws", given: "Choices") -> "Recoveries":

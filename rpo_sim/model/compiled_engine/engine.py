@@ -1,5 +1,6 @@
 """A block of runs in the kernel."""
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -37,9 +38,9 @@ def recover_block(plan: Plan, block: BlockDraws, given: Choices) -> Recoveries:
     ModelError
         If the recovery of a run never ends.
     """
-    tables = lower(plan)
+    tables, state = _lowered(plan)
     runs, room, drawn = len(block.runs), 1, _Drawn(plan, block, given)
-    state, out = run_state(tables.row), outcome(tables.row, runs)
+    out = outcome(tables.row, runs)
     row = run_block(tables.record, state.record, drawn.tables().record, 0, out.record)
     while row < runs:
         status = state.row.status
@@ -47,11 +48,22 @@ def recover_block(plan: Plan, block: BlockDraws, given: Choices) -> Recoveries:
             drawn.known.add((int(state.row.stage), int(state.row.attempt)))
         elif status == layout.NO_ROOM:
             room *= 2
-            state = run_state(tables.row, room)
+            state = _last.state = run_state(tables.row, room)
         else:
             raise ModelError(f"{plan.scenario} on {plan.platform}: {_ENDLESS}")
         row = run_block(tables.record, state.record, drawn.tables().record, row, out.record)
     return Recoveries(**out.tables)
+
+
+_last = threading.local()  # a run's memory belongs to one thread
+
+
+def _lowered(plan: Plan) -> tuple[Tables, Tables]:
+    """The plan's tables and memory for its runs: those of the block before, if it was of the same plan."""
+    if getattr(_last, "plan", None) is not plan:
+        _last.plan, _last.tables = plan, lower(plan)
+        _last.state = run_state(_last.tables.row)
+    return _last.tables, _last.state
 
 
 class _Drawn:

@@ -52,7 +52,10 @@ def attempts(
     due = copy.offset + index[:, :, None] * every + phase
     due = np.where(index[:, :, None] >= first[:, None], due, np.inf)
     full = None if copy.cycle is None else index % cycle == 0
-    runs = [_run(copy, block, j, None if full is None else full[-1 - j]) for j in reversed(range(dues))]
+    if full is None and copy.success is None and block.is_fixed(copy.duration):
+        runs = [_run(copy, block, 0)] * dues  # whatever is drawn
+    else:
+        runs = [_run(copy, block, j, None if full is None else full[-1 - j]) for j in reversed(range(dues))]
     busy, cut_delay = (np.stack(part) for part in zip(*runs, strict=True))
     return Attempts(
         due=np.broadcast_to(due + copy.hold, busy.shape),
