@@ -12,7 +12,6 @@ from benchmarks.mass_restore import SIZES, STAGES, collect, compared, load, pred
 from tests.cluster.cluster import Cluster
 
 HONEST = 0.4  # other work on the same cores decides what the driver takes
-MISSED = {("snapshot", 1_000_000): 1.0}  # known to be foretold too long, by 46 % and 69 % in two runs
 
 
 def test_a_mass_restore_is_predicted_from_small_bursts(
@@ -33,8 +32,7 @@ def test_a_mass_restore_is_predicted_from_small_bursts(
         print(f"\n{table(rows)}")
     assert {(row["operation"], row["size_bytes"]) for row in rows} == {(o, s) for o in STAGES for s in SIZES}
     for row in rows:
-        limit = MISSED.get((row["operation"], row["size_bytes"]), HONEST)
-        assert abs(row["makespan"]["error"]) < limit, row
+        assert abs(row["makespan"]["error"]) < HONEST, row
     with pytest.raises(SystemExit, match="a prediction must come first"):
         predict(file, ["B"])
     spent = [sum(row["requests"].values()) for row in document["training"] if row["operation"] == "restore"]

@@ -304,11 +304,12 @@ class Api:
     def _refused(self, answer: Any, what: str) -> ProbeError:
         import urllib3
 
-        self.turned_away += answer.status == _TOO_MANY
         try:
             content = answer.read()
         except (urllib3.exceptions.HTTPError, OSError):
             content = b""
+        # who turns requests away says so in plain text; a server that is starting sends 429 as an object
+        self.turned_away += answer.status == _TOO_MANY and not content.startswith(b"{")
         return refusal(answer.status, content, what=what, server=self.server)
 
     def _learn_time(self, date: str | None, sent: float) -> None:
