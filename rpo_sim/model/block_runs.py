@@ -14,7 +14,7 @@ from rpo_sim.model.figures import also, copy_rpa, critical
 from rpo_sim.model.plan import Plan
 from rpo_sim.model.protection.histories import recovery_points
 from rpo_sim.model.protection.incident import Incident, strike
-from rpo_sim.model.protection.records import Points
+from rpo_sim.model.protection.records import Points, SlotEngine
 from rpo_sim.model.run import Recoveries, Recovery, run_inputs
 from rpo_sim.model.tokens import with_drawn_tokens
 
@@ -39,7 +39,7 @@ def run_block(plan: Plan, seed: int, block: int, engine: Engine = "simpy") -> Bl
     keyed = _draws(seed, engine)
     draws = BlockDraws(plan, keyed, block)
     incident = strike(plan, draws)
-    newest, given = points_of(plan, draws, incident)
+    newest, given = points_of(plan, draws, incident, engine)
     found = recoveries(with_drawn_tokens(plan, keyed, block), draws, given, engine)
     failed_at = incident.failed_at[:, None]
     copies = np.array([step.copy for step in plan.path], dtype=np.intp)
@@ -78,7 +78,9 @@ def replay(plan: Plan, seed: int, run: int) -> Recovery:
     return simpy_engine.recover(drawn, run_inputs(drawn, draws, given, row))
 
 
-def points_of(plan: Plan, draws: BlockDraws, incident: Incident) -> tuple[FloatArray, Choices]:
+def points_of(
+    plan: Plan, draws: BlockDraws, incident: Incident, engine: Engine = "simpy"
+) -> tuple[FloatArray, Choices]:
     """The newest usable cut of each copy, shape (copies, runs, VMs), and what the VMs choose from."""
     found: dict[int, Seen] = {}
 
@@ -86,8 +88,17 @@ def points_of(plan: Plan, draws: BlockDraws, incident: Incident) -> tuple[FloatA
         found[copy] = seen(plan.copies[copy], points, incident)
 
     asks = plan.tried or plan.asks_chain
-    newest = recovery_points(plan, draws, incident, simpy_engine.protect, look if asks else None)
+    newest = recovery_points(plan, draws, incident, _protect(engine), look if asks else None)
     return newest, choices(plan, incident, newest, found)
+
+
+def _protect(engine: Engine) -> SlotEngine:
+    """Who has copies compete with each other: the same points."""
+    if engine != "compiled":
+        return simpy_engine.protect
+    from rpo_sim.model import compiled_engine
+
+    return compiled_engine.protect
 
 
 def recoveries(plan: Plan, draws: BlockDraws, given: Choices, engine: Engine) -> Recoveries:

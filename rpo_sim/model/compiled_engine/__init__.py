@@ -14,9 +14,11 @@ from rpo_sim.model.plan import Plan
 if TYPE_CHECKING:
     from rpo_sim.model.block import BlockDraws
     from rpo_sim.model.choices import Choices
+    from rpo_sim.model.plan import CopyPlan
+    from rpo_sim.model.protection.records import Attempts, Points
     from rpo_sim.model.run import Recoveries
 
-__all__ = ["fill", "is_kept", "prepare", "recover_block", "unsupported"]
+__all__ = ["fill", "is_kept", "prepare", "protect", "recover_block", "unsupported"]
 
 # What the kernel knows of a plan. A field that stands in none of these lists belongs to a mechanism that it
 # does not have; a plan that leaves such a field as it is by default does not use the mechanism.
@@ -68,6 +70,17 @@ def fill(key: Any, attempt: int, first_run: int, out: Any) -> None:
     from rpo_sim.model.compiled_engine import philox
 
     philox.fill(key, attempt, first_run, out)
+
+
+def protect(plan: Plan, copies: "list[tuple[CopyPlan, Attempts]]") -> "list[Points]":
+    """The points of copies that compete with each other; on links the SimPy engine has them compete."""
+    if any(copy.transfer is not None for copy, _ in copies):
+        from rpo_sim.model import simpy_engine
+
+        return simpy_engine.protect(plan, copies)
+    from rpo_sim.model.compiled_engine import copies as compiled
+
+    return compiled.protect(plan, copies)
 
 
 def recover_block(plan: Plan, block: "BlockDraws", given: "Choices") -> "Recoveries":

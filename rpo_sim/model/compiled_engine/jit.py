@@ -4,10 +4,14 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
+import numpy as np
 from numba.core import config
 
 from rpo_sim.model.compiled_engine.cache import folder
 
+# A number of a record has 32 bits; numba would compile all that it is given to once more. Every piece that
+# has many below it takes whole numbers of 64.
+wide: Any = np.int64
 F = TypeVar("F", bound=Callable[..., Any])
 _config: Any = config
 _njit: Any = numba.njit

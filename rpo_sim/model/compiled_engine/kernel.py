@@ -6,7 +6,7 @@ from typing import Any
 from rpo_sim.model.compiled_engine.afterwards import clear_afterwards, tell_afterwards
 from rpo_sim.model.compiled_engine.critical import book
 from rpo_sim.model.compiled_engine.events import drop_expiry, happen, next_timed
-from rpo_sim.model.compiled_engine.jit import compiled, part
+from rpo_sim.model.compiled_engine.jit import compiled, part, wide
 from rpo_sim.model.compiled_engine.jobs import (
     after_applications,
     after_vms,
@@ -174,7 +174,7 @@ def _settle(run: Any, job: int) -> None:
 def _resume(plan: Any, run: Any, draws: Any, job: int, by: int, ok: int) -> None:
     me = job_at(run, job)
     me.by, me.ok = by, ok
-    advance(plan, run, draws, job)
+    advance(plan, run, draws, wide(job))
 
 
 @part
@@ -192,7 +192,7 @@ def _cohort_met(plan: Any, run: Any, draws: Any, cohort: int) -> None:
     job = those.first
     while job >= 0:
         behind = job_at(run, job).behind
-        _resume(plan, run, draws, job, those.by, those.ok)
+        _resume(plan, run, draws, wide(job), wide(those.by), wide(those.ok))
         job = behind
 
 
@@ -214,9 +214,9 @@ def _cohort_done(plan: Any, run: Any, draws: Any, cohort: int) -> None:
         _cohort_met(plan, run, draws, cohort)
     elif cohort < all_done(plan):
         job = application_job(plan, cohort - application_up(plan, 0))
-        _resume(plan, run, draws, job, those.by, those.ok)
+        _resume(plan, run, draws, wide(job), wide(those.by), wide(those.ok))
     elif cohort == all_done(plan):
-        _resume(plan, run, draws, plan.n_jobs - 1, those.by, those.ok)
+        _resume(plan, run, draws, wide(plan.n_jobs - 1), wide(those.by), wide(those.ok))
     else:
         _cohort_met(plan, run, draws, cohort)
 
@@ -237,44 +237,44 @@ def _at_this_instant(plan: Any, run: Any, draws: Any) -> None:
     run.instant = (run.instant + 1) & (run.instants_size - 1)
     run.n_instants -= 1
     if what == RESUME:
-        advance(plan, run, draws, who)
+        advance(plan, run, draws, wide(who))
     elif what == STREAM_DONE:
         stream = stream_at(run, who)
         if stream.turn == turn and not stream.settled:
             if stage_at(plan, job_at(run, who).stage).timeout < math.inf:
-                _settle(run, who)
-                drop_expiry(run, who, job_at(run, who).stage)
+                _settle(run, wide(who))
+                drop_expiry(run, wide(who), wide(job_at(run, who).stage))
             else:
-                advance(plan, run, draws, who)
+                advance(plan, run, draws, wide(who))
     elif what == ALARM:
         if flow_at(run, who).turn == turn:
-            ring(plan, run, who)
+            ring(plan, run, wide(who))
     elif what == EXPIRY:
         if stream_at(run, who).turn == turn and not stream_at(run, who).settled:
-            _settle(run, who)
+            _settle(run, wide(who))
     elif what == SHIFT_ALARM:
-        ring_shift(plan, run, who)
+        ring_shift(plan, run, wide(who))
     elif what == DISK_DONE:
         _disk_done(run, who)
     elif what == COHORT_DONE:
         _cohort_done(plan, run, draws, who)
     elif what == WAVE_OPENS:
-        advance(plan, run, draws, wave_job(plan, who))
+        advance(plan, run, draws, wide(wave_job(plan, who)))
     elif what == GROUP_TURN:
-        advance(plan, run, draws, group_job(plan, who))
+        advance(plan, run, draws, wide(group_job(plan, who)))
     elif what == GROUP_OPENS:
         group = group_at(plan, who)
         for vm in range(group.first, group.first + group.count):
-            _resume(plan, run, draws, vm, group_job(plan, who), 1)
+            _resume(plan, run, draws, wide(vm), wide(group_job(plan, who)), wide(1))
 
 
 @part
 def _run(plan: Any, run: Any, draws: Any) -> None:
     """Until nothing happens any more."""
-    advance(plan, run, draws, plan.n_vms)
+    advance(plan, run, draws, wide(plan.n_vms))
     while run.status == DONE:
         if run.urgent_at < run.n_urgent:
-            advance(plan, run, draws, int_at(run.urgent, run.urgent_at))
+            advance(plan, run, draws, wide(int_at(run.urgent, run.urgent_at)))
             run.urgent_at += 1
             continue
         run.urgent_at, run.n_urgent = 0, 0
@@ -304,15 +304,15 @@ def _run(plan: Any, run: Any, draws: Any) -> None:
         else:
             run.now = time
             if what == RESUME:
-                advance(plan, run, draws, next_timed(run))
+                advance(plan, run, draws, wide(next_timed(run)))
             elif what == ALARM:
                 flow_at(run, who).alarm = math.inf
-                ring(plan, run, who)
+                ring(plan, run, wide(who))
             elif what == SHIFT_ALARM:
-                ring_shift(plan, run, who)
+                ring_shift(plan, run, wide(who))
             else:
-                drop_expiry(run, who, job_at(run, who).stage)
-                _settle(run, who)
+                drop_expiry(run, wide(who), wide(job_at(run, who).stage))
+                _settle(run, wide(who))
 
 
 @part

@@ -7,7 +7,7 @@ from typing import Any
 
 from rpo_sim.model.compiled_engine.afterwards import vm_is_usable
 from rpo_sim.model.compiled_engine.disks import start_disks
-from rpo_sim.model.compiled_engine.jit import inlined, part
+from rpo_sim.model.compiled_engine.jit import inlined, part, wide
 from rpo_sim.model.compiled_engine.jobs import (
     application_up,
     gives_its_place_back,
@@ -92,7 +92,7 @@ def _next_in_program(plan: Any, run: Any, draws: Any, vm: int) -> int:
                 return ATTEMPT_DONE
         else:
             if index == program.release_after and me.held:
-                give_slot(plan, run, plan.job_pool, vm)
+                give_slot(plan, run, wide(plan.job_pool), vm)
                 me.held = 0
             if index == program.safe_after:
                 _is_safe(plan, run, vm, 1)
@@ -135,15 +135,15 @@ def _attempt_done(plan: Any, run: Any, vm: int) -> int:
     """A step of the path has succeeded, or the next one is tried after a repair."""
     me = job_at(run, vm)
     if me.held:
-        give_slot(plan, run, plan.job_pool, vm)
+        give_slot(plan, run, wide(plan.job_pool), vm)
         me.held = 0
     if me.ok:
         job_at(run, vm).step = int_at(run.options, vm * plan.n_steps + me.tried)
-        return _vm_over(plan, run, vm, 1)
+        return _vm_over(plan, run, vm, wide(1))
     me.tried += 1
     if me.tried == plan.n_steps or int_at(run.options, vm * plan.n_steps + me.tried) < 0:
         gives_its_place_back(plan, run, vm)
-        return _vm_over(plan, run, vm, 0)
+        return _vm_over(plan, run, vm, wide(0))
     me.after = JOB_SLOT
     return REPAIR
 
@@ -152,7 +152,7 @@ def _attempt_done(plan: Any, run: Any, vm: int) -> int:
 def _takes_job_slot(plan: Any, run: Any, vm: int) -> bool:
     """Take a slot of the limit of jobs, if there is such a limit, or wait for one."""
     if plan.job_pool >= 0:
-        if not take_slot(plan, run, plan.job_pool, vm):
+        if not take_slot(plan, run, wide(plan.job_pool), vm):
             return False
         job_at(run, vm).held = 1
     return True
@@ -164,8 +164,8 @@ def _begin(plan: Any, run: Any, vm: int) -> int:
     me = job_at(run, vm)
     me.tried = 0
     if plan.n_steps == 0 or int_at(run.options, vm * plan.n_steps) < 0:
-        return _vm_over(plan, run, vm, 0)
-    return JOB_SLOT if takes_its_place(plan, run, vm) else _vm_over(plan, run, vm, 0)
+        return _vm_over(plan, run, vm, wide(0))
+    return JOB_SLOT if takes_its_place(plan, run, vm) else _vm_over(plan, run, vm, wide(0))
 
 
 @part
@@ -182,8 +182,8 @@ def _wait_for_needs(plan: Any, run: Any, vm: int, state: int) -> int:
         return BACK_MET if is_here(run, needs_back(plan, me.group), vm) else RESTS
     note_wait(run, vm)
     if state == BACK_MET:
-        return _vm_back(plan, run, vm, me.ok)
-    return PATH if me.ok else _vm_over(plan, run, vm, 0)
+        return _vm_back(plan, run, vm, wide(me.ok))
+    return PATH if me.ok else _vm_over(plan, run, vm, wide(0))
 
 
 @inlined

@@ -8,7 +8,7 @@ from typing import Any
 
 from rpo_sim.model.compiled_engine.afterwards import afterwards, stage_followed
 from rpo_sim.model.compiled_engine.events import happen
-from rpo_sim.model.compiled_engine.jit import inlined, part
+from rpo_sim.model.compiled_engine.jit import inlined, part, wide
 from rpo_sim.model.compiled_engine.jobs import note_wait
 from rpo_sim.model.compiled_engine.layout import AFTER_VM, APPLICATION, DISK, DISK_DONE, LAST, VM
 from rpo_sim.model.compiled_engine.memory import job_at, stage_at
@@ -78,7 +78,7 @@ def _turn_comes(plan: Any, run: Any, job: int) -> int:
 @part
 def advance(plan: Any, run: Any, draws: Any, job: int) -> None:
     """From the state in which a job was left to where it has to wait next, or to its end."""
-    state = int(job_at(run, job).state)
+    state = wide(job_at(run, job).state)
     while state != RESTS:
         if state <= LAST_IN_STAGE:
             state = in_stage(plan, run, draws, job, state)

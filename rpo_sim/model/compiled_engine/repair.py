@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rpo_sim.model.compiled_engine.jit import part
+from rpo_sim.model.compiled_engine.jit import part, wide
 from rpo_sim.model.compiled_engine.jobs import note, spend
 from rpo_sim.model.compiled_engine.layout import NOT_DRAWN, REPAIRS
 from rpo_sim.model.compiled_engine.memory import int_at, job_at, long_at, real_at, set_int
@@ -30,12 +30,12 @@ def in_repair(plan: Any, run: Any, draws: Any, job: int, state: int) -> int:
     if state == REPAIRED:
         note(run, job, plan.repair_what, plan.repair_evidence)
         if plan.repair_pool >= 0:
-            give_slot(plan, run, plan.repair_pool, job)
+            give_slot(plan, run, wide(plan.repair_pool), job)
         return int(me.after)
     if state == REPAIR:
         if not plan.repair:
             return int(me.after)
-        if plan.repair_pool >= 0 and not take_slot(plan, run, plan.repair_pool, job):
+        if plan.repair_pool >= 0 and not take_slot(plan, run, wide(plan.repair_pool), job):
             me.state = REPAIRER_HAD
             return RESTS
     else:

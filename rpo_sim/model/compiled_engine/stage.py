@@ -8,7 +8,7 @@ from typing import Any
 
 from rpo_sim.model.compiled_engine import sharing
 from rpo_sim.model.compiled_engine.events import drop_expiry, set_expiry
-from rpo_sim.model.compiled_engine.jit import inlined, part
+from rpo_sim.model.compiled_engine.jit import inlined, part, wide
 from rpo_sim.model.compiled_engine.jobs import note, spend, token_seconds
 from rpo_sim.model.compiled_engine.layout import NOT_DRAWN
 from rpo_sim.model.compiled_engine.memory import (
@@ -56,7 +56,7 @@ def _bytes(plan: Any, run: Any, draws: Any, job: int) -> float:
     me = job_at(run, job)
     since, first = long_at(draws.since, me.stage), stage_at(plan, me.stage).first_bytes
     if since != 0:
-        row = _point(plan, run, draws, job if me.root < 0 else me.root)
+        row = _point(plan, run, draws, wide(job if me.root < 0 else me.root))
         return float(real_at(since, row * stage_at(plan, me.stage).members + me.member))
     return float(real_at(plan.stage_bytes, first + me.kind)) if first >= 0 else 0.0
 
@@ -103,10 +103,10 @@ def _work(plan: Any, run: Any, draws: Any, job: int) -> int:
         return TRIED
     me.state = MOVED
     stream_at(run, job).turn += 1
-    sharing.send(plan, run, stage.link, job, bytes_, cap)
+    sharing.send(plan, run, wide(stage.link), job, bytes_, cap)
     stream_at(run, job).expires = math.inf
     if stage.timeout < math.inf:
-        set_expiry(run, job, me.stage, stage.timeout)
+        set_expiry(run, job, wide(me.stage), stage.timeout)
     return RESTS
 
 
@@ -115,7 +115,7 @@ def _moved(plan: Any, run: Any, job: int) -> None:
     """A transfer has come to its end, or to its time-out."""
     me, stream = job_at(run, job), stream_at(run, job)
     stream.turn += 1
-    drop_expiry(run, job, me.stage)
+    drop_expiry(run, job, wide(me.stage))
     if not stream.finished:
         me.ok = 0
         sharing.give_up(plan, run, job)
