@@ -7,7 +7,7 @@ fewer blocks and is scaled per run; both engines' blocks give the same bytes, wh
 """
 
 import dataclasses
-import os
+import resource
 import subprocess
 import sys
 import time
@@ -147,10 +147,10 @@ def parts(vms: int = 1_000) -> list[Row]:
 
 
 def _child_seconds(code: str) -> float:
-    before = os.times()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-c", code], check=True)
-    after = os.times()
-    return (after.children_user + after.children_system) - (before.children_user + before.children_system)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
 
 
 def rows() -> list[Row]:
