@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from rpo_sim.errors import StoreError
 
 ENVIRONMENT_VARIABLE = "RPO_SIM_STORE"
-_BUSY_TIMEOUT_SECONDS = 30.0
+_BUSY_TIMEOUT_SECONDS, _PAUSE_SECONDS = 30.0, 0.02
 
 # The SQLite error by the start of its name: what it means and what to do.
 _MEANINGS = {
@@ -112,12 +113,26 @@ def _connect_as(path: Path, mode: str, *pragmas: str) -> sqlite3.Connection:
     )
     try:
         for pragma in pragmas:
-            connection.execute(f"PRAGMA {pragma}")
+            _patiently(connection, f"PRAGMA {pragma}")
         connection.execute("PRAGMA schema_version").fetchone()  # reads the header: no database is said here
     except sqlite3.Error:
         connection.close()
         raise
     return connection
+
+
+def _patiently(connection: sqlite3.Connection, statement: str) -> None:
+    """Wait also where SQLite does not by itself: while others turn a new file into WAL mode."""
+    deadline = time.monotonic() + _BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            connection.execute(statement)
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() >= deadline:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return
 
 
 def _begin(connection: Connection) -> None:
