@@ -5,6 +5,7 @@ function by function. Events of one time come in SimPy's order: ends of runs, th
 were scheduled.
 """
 
+import heapq
 import math
 from typing import Any, NamedTuple
 
@@ -39,17 +40,10 @@ class _Copies(NamedTuple):
 
 
 class _State(NamedTuple):
-    """One run: clock, counters, and two heaps, of runs that will end and of runs that wait for a slot."""
+    """One run: its clock, its counters, and how far each VM and copy has come."""
 
     now: Any  # (1,)
-    counts: Any  # free slots, events so far, requests so far, sizes of the heaps
-    end_at: Any
-    end_sequence: Any
-    end_who: Any  # (n, 3): copy, number, VM
-    end_from: Any  # (n, 2): asked, granted
-    asked_at: Any
-    asked_order: Any
-    asked_who: Any
+    counts: Any  # free slots, events so far, requests so far
     current: Any  # (copies, VMs): the run at work or waiting for a slot; -1
     working: Any
     next_waiting: Any  # those that wait for their VM follow each other
@@ -60,162 +54,79 @@ class _State(NamedTuple):
     alarm_sequence: Any
 
 
-_FREE, _EVENTS, _REQUESTS, _ENDS, _ASKED = range(5)
+_FREE, _EVENTS, _REQUESTS = range(3)
+
+
+class _Heaps(NamedTuple):
+    """What comes first."""
+
+    ends: Any  # (time, order of events, copy, number, VM, asked at, granted at)
+    asked: Any  # who waits for a slot: (time, VM, order of requests, copy, number)
 
 
 @part
-def _ends_sooner(s: Any, a: int, b: int) -> bool:
-    if s.end_at[a] != s.end_at[b]:
-        return bool(s.end_at[a] < s.end_at[b])
-    return bool(s.end_sequence[a] < s.end_sequence[b])
-
-
-@part
-def _swap_ends(s: Any, a: int, b: int) -> None:
-    s.end_at[a], s.end_at[b] = s.end_at[b], s.end_at[a]
-    s.end_sequence[a], s.end_sequence[b] = s.end_sequence[b], s.end_sequence[a]
-    for i in range(3):
-        s.end_who[a, i], s.end_who[b, i] = s.end_who[b, i], s.end_who[a, i]
-    for i in range(2):
-        s.end_from[a, i], s.end_from[b, i] = s.end_from[b, i], s.end_from[a, i]
-
-
-@part
-def _push_end(s: Any, at: float, copy: int, number: int, vm: int, asked_at: float) -> None:
-    s.counts[_EVENTS] += 1
-    place = s.counts[_ENDS]
-    s.counts[_ENDS] += 1
-    s.end_at[place], s.end_sequence[place] = at, s.counts[_EVENTS]
-    s.end_who[place, 0], s.end_who[place, 1], s.end_who[place, 2] = copy, number, vm
-    s.end_from[place, 0], s.end_from[place, 1] = asked_at, s.now[0]
-    while place > 0 and _ends_sooner(s, place, (place - 1) >> 1):
-        _swap_ends(s, place, (place - 1) >> 1)
-        place = (place - 1) >> 1
-
-
-@part
-def _drop_first_end(s: Any) -> int:
-    """Take the first off; where its numbers stand now, behind the others."""
-    s.counts[_ENDS] -= 1
-    size, place = s.counts[_ENDS], 0
-    _swap_ends(s, 0, size)
-    while 2 * place + 1 < size:
-        below = 2 * place + 1
-        if below + 1 < size and _ends_sooner(s, below + 1, below):
-            below += 1
-        if not _ends_sooner(s, below, place):
-            break
-        _swap_ends(s, below, place)
-        place = below
-    return int(size)
-
-
-@part
-def _asks_sooner(s: Any, a: int, b: int) -> bool:
-    if s.asked_at[a] != s.asked_at[b]:
-        return bool(s.asked_at[a] < s.asked_at[b])
-    if s.asked_who[a, 2] != s.asked_who[b, 2]:
-        return bool(s.asked_who[a, 2] < s.asked_who[b, 2])
-    return bool(s.asked_order[a] < s.asked_order[b])
-
-
-@part
-def _swap_asked(s: Any, a: int, b: int) -> None:
-    s.asked_at[a], s.asked_at[b] = s.asked_at[b], s.asked_at[a]
-    s.asked_order[a], s.asked_order[b] = s.asked_order[b], s.asked_order[a]
-    for i in range(3):
-        s.asked_who[a, i], s.asked_who[b, i] = s.asked_who[b, i], s.asked_who[a, i]
-
-
-@part
-def _rises(s: Any, place: int) -> None:
-    while place > 0 and _asks_sooner(s, place, (place - 1) >> 1):
-        _swap_asked(s, place, (place - 1) >> 1)
-        place = (place - 1) >> 1
-
-
-@part
-def _drop_asked(s: Any, place: int) -> int:
-    """Take a request off; where its numbers stand now, behind the others."""
-    s.counts[_ASKED] -= 1
-    size = s.counts[_ASKED]
-    _swap_asked(s, place, size)
-    if place < size:
-        _rises(s, place)
-    while 2 * place + 1 < size:
-        below = 2 * place + 1
-        if below + 1 < size and _asks_sooner(s, below + 1, below):
-            below += 1
-        if not _asks_sooner(s, below, place):
-            break
-        _swap_asked(s, below, place)
-        place = below
-    return int(size)
-
-
-@part
-def _granted(c: Any, s: Any, run: int, copy: int, number: int, vm: int, asked_at: float) -> None:
+def _granted(c: Any, s: Any, h: Any, run: int, copy: int, number: int, vm: int, asked_at: float) -> None:
     """Begin a run that has its slot."""
     s.working[copy, vm] = 1
-    _push_end(s, s.now[0] + c.busy[c.first[copy] + number, run, vm], copy, number, vm, asked_at)
+    s.counts[_EVENTS] += 1
+    now = s.now[0]
+    at = now + c.busy[c.first[copy] + number, run, vm]
+    heapq.heappush(h.ends, (at, s.counts[_EVENTS], copy, number, vm, asked_at, now))
 
 
 @part
-def _start(c: Any, s: Any, run: int, copy: int, number: int, vm: int) -> None:
+def _start(c: Any, s: Any, h: Any, run: int, copy: int, number: int, vm: int) -> None:
     """Ask for a slot: granted now, or when one comes free."""
     s.current[copy, vm], s.working[copy, vm] = number, 0
     if s.counts[_FREE] > 0:
         s.counts[_FREE] -= 1
-        _granted(c, s, run, copy, number, vm, s.now[0])
+        _granted(c, s, h, run, copy, number, vm, s.now[0])
         return
-    place = s.counts[_ASKED]
-    s.counts[_ASKED] += 1
     s.counts[_REQUESTS] += 1
-    s.asked_at[place], s.asked_order[place] = s.now[0], s.counts[_REQUESTS]
-    s.asked_who[place, 0], s.asked_who[place, 1], s.asked_who[place, 2] = copy, number, vm
-    _rises(s, place)
+    heapq.heappush(h.asked, (s.now[0], vm, s.counts[_REQUESTS], copy, number))
 
 
 @part
-def _release(c: Any, s: Any, run: int) -> None:
+def _release(c: Any, s: Any, h: Any, run: int) -> None:
     """Hand a slot to the first who waits."""
-    if s.counts[_ASKED] == 0:
+    if len(h.asked) == 0:
         s.counts[_FREE] += 1
         return
-    place = _drop_asked(s, 0)
-    who = s.asked_who[place]
-    _granted(c, s, run, who[0], who[1], who[2], s.asked_at[place])
+    asked_at, vm, _, copy, number = heapq.heappop(h.asked)
+    _granted(c, s, h, run, copy, number, vm, asked_at)
 
 
 @part
-def _cancel(c: Any, s: Any, run: int, copy: int, vm: int) -> None:
+def _cancel(c: Any, s: Any, h: Any, run: int, copy: int, vm: int) -> None:
     """Stop the running one: its slot goes if it has one, else its request."""
     s.current[copy, vm] = -1
     if s.working[copy, vm]:
-        _release(c, s, run)
+        _release(c, s, h, run)
         return
-    for place in range(s.counts[_ASKED]):
-        if s.asked_who[place, 0] == copy and s.asked_who[place, 2] == vm:
-            _drop_asked(s, place)
+    for i in range(len(h.asked)):
+        if h.asked[i][3] == copy and h.asked[i][1] == vm:
+            h.asked[i] = h.asked[-1]
+            h.asked.pop()
+            heapq.heapify(h.asked)
             return
 
 
 @part
-def _is_due(c: Any, s: Any, run: int, copy: int, number: int, vm: int) -> None:
+def _is_due(c: Any, s: Any, h: Any, run: int, copy: int, number: int, vm: int) -> None:
     policy = c.policy[copy]
     if policy == _ALLOW or s.current[copy, vm] < 0:
-        _start(c, s, run, copy, number, vm)
+        _start(c, s, h, run, copy, number, vm)
     elif policy == _QUEUE or (policy == _COALESCE and s.n_waiting[copy, vm] == 0):
         if s.n_waiting[copy, vm] == 0:
             s.next_waiting[copy, vm] = number
         s.n_waiting[copy, vm] += 1
     elif policy == _REPLACE:
-        _cancel(c, s, run, copy, vm)
-        _start(c, s, run, copy, number, vm)
+        _cancel(c, s, h, run, copy, vm)
+        _start(c, s, h, run, copy, number, vm)
 
 
 @part
-def _look(c: Any, s: Any, run: int, copy: int) -> None:
+def _look(c: Any, s: Any, h: Any, run: int, copy: int) -> None:
     """Look at due runs whose time has come; an alarm for the next."""
     vms = c.lag.shape[2]
     s.alarm_at[copy] = math.inf
@@ -232,19 +143,20 @@ def _look(c: Any, s: Any, run: int, copy: int) -> None:
                 s.alarm_at[copy], s.alarm_sequence[copy] = s.now[0] + (at - s.now[0]), s.counts[_EVENTS]
                 return
         s.position[copy] += 1
-        _is_due(c, s, run, copy, number, vm)
+        _is_due(c, s, h, run, copy, number, vm)
 
 
 @part
-def _made(c: Any, s: Any, run: int, place: int) -> None:
+def _made(
+    c: Any, s: Any, run: int, copy: int, number: int, vm: int, asked_at: float, granted_at: float
+) -> None:
     """Write down the point of a run that has ended, if it has one."""
-    copy, number, vm = s.end_who[place, 0], s.end_who[place, 1], s.end_who[place, 2]
     row = c.first[copy] + number
     delay = c.cut_delay[row, run, vm]
     if delay == math.inf:
         return
-    due_at = s.end_from[place, 0] if c.back_to_back[copy] else c.due[row, run, vm]
-    cut_at = s.end_from[place, 1]
+    due_at = asked_at if c.back_to_back[copy] else c.due[row, run, vm]
+    cut_at = granted_at
     if c.hold[copy] > 0:
         cut_at = due_at - c.hold[copy]
     elif delay > 0:
@@ -255,21 +167,20 @@ def _made(c: Any, s: Any, run: int, place: int) -> None:
 
 
 @part
-def _ended(c: Any, s: Any, run: int) -> None:
+def _ended(c: Any, s: Any, h: Any, run: int) -> None:
     """The run that ends first: its slot is given back, and its VM goes on with one that waited."""
-    place = _drop_first_end(s)
-    copy, number, vm = s.end_who[place, 0], s.end_who[place, 1], s.end_who[place, 2]
+    s.now[0], _, copy, number, vm, asked_at, granted_at = heapq.heappop(h.ends)
     if c.policy[copy] == _REPLACE and s.current[copy, vm] != number:
         return  # cancelled: its slot was given back then
-    _made(c, s, run, place)  # before another end takes its place
-    _release(c, s, run)
+    _made(c, s, run, copy, number, vm, asked_at, granted_at)
+    _release(c, s, h, run)
     if c.policy[copy] != _ALLOW:
         s.current[copy, vm] = -1
         if s.n_waiting[copy, vm] > 0:
             following = s.next_waiting[copy, vm]
             s.next_waiting[copy, vm] += 1
             s.n_waiting[copy, vm] -= 1
-            _start(c, s, run, copy, following, vm)
+            _start(c, s, h, run, copy, following, vm)
 
 
 @part
@@ -292,8 +203,11 @@ def _simulate(c: Any, s: Any, slots: int) -> None:
     """All runs of a block."""
     for run in range(c.due.shape[1]):
         _clear(c, s, run, slots)
+        h = _Heaps([(0.0, 0, 0, 0, 0, 0.0, 0.0)], [(0.0, 0, 0, 0, 0)])  # which tells their types
+        h.ends.clear()
+        h.asked.clear()
         for copy in range(len(c.first)):
-            _look(c, s, run, copy)
+            _look(c, s, h, run, copy)
         while True:
             first = -1
             for copy in range(len(c.first)):
@@ -306,12 +220,11 @@ def _simulate(c: Any, s: Any, slots: int) -> None:
                     )
                 ):
                     first = copy
-            if s.counts[_ENDS] > 0 and (first < 0 or s.end_at[0] <= s.alarm_at[first]):
-                s.now[0] = s.end_at[0]
-                _ended(c, s, run)
+            if len(h.ends) > 0 and (first < 0 or h.ends[0][0] <= s.alarm_at[first]):
+                _ended(c, s, h, run)
             elif first >= 0:
                 s.now[0] = s.alarm_at[first]
-                _look(c, s, run, first)
+                _look(c, s, h, run, first)
             else:
                 break
 
@@ -359,19 +272,11 @@ def _copies(copies: list[tuple[CopyPlan, Attempts]]) -> _Copies:
 
 
 def _state(made: _Copies) -> _State:
-    rows, _, vms = made.due.shape
-    copies, most = len(made.first), rows * vms + 1
-    of_vms, of_copies = (copies, vms), copies
+    of_copies = len(made.first)
+    of_vms = (of_copies, made.due.shape[2])
     return _State(
         now=np.zeros(1),
-        counts=np.zeros(5, np.int64),
-        end_at=np.zeros(most),
-        end_sequence=np.zeros(most, np.int64),
-        end_who=np.zeros((most, 3), np.int64),
-        end_from=np.zeros((most, 2)),
-        asked_at=np.zeros(most),
-        asked_order=np.zeros(most, np.int64),
-        asked_who=np.zeros((most, 3), np.int64),
+        counts=np.zeros(3, np.int64),
         current=np.zeros(of_vms, np.int64),
         working=np.zeros(of_vms, np.int64),
         next_waiting=np.zeros(of_vms, np.int64),
