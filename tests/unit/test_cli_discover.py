@@ -20,7 +20,7 @@ from rpo_sim.probe_capabilities import Discovered, Discovers
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    library: str = Field(default="main", description="Name of the library.")
+    shelf: str = Field(default="main", description="Name of the shelf.")
     drive: str = Field(default="nst0", description="Device of the drive.")
 
 
@@ -32,7 +32,7 @@ class TapeProbe:
     summary = "Restores from tape."
     mutating = True
     Settings = _Settings
-    discovery_settings = ("library",)
+    discovery_settings = ("shelf",)
 
     def check(self, settings: _Settings, context: ProbeContext) -> object:
         raise AssertionError("discover only asks discover")
@@ -41,11 +41,11 @@ class TapeProbe:
 
     def discover(self, settings: _Settings, context: ProbeContext) -> Iterator[Discovered]:
         yield Discovered(
-            topic="measure", what=f"tapes in {settings.library}", ok=True, detail="12 of them",
+            topic="measure", what=f"tapes in {settings.shelf}", ok=True, detail="12 of them",
             command="rpo-sim measure third_party_tape", rank=5,
         )  # fmt: skip
-        if settings.library == "burning":
-            raise ProbeUnavailable("the library burns: call the fire brigade")
+        if settings.shelf == "burning":
+            raise ProbeUnavailable("the shelf burns: call the fire brigade")
 
 
 @pytest.fixture
@@ -88,19 +88,19 @@ def test_json_says_the_same_exactly() -> None:
 
 @pytest.mark.usefixtures("probes")
 def test_where_to_look_goes_to_the_probe_that_knows_the_setting() -> None:
-    assert "tapes in vault" in run("--library", "vault").stdout
-    assert "third_party_tape: Name of the library." in " ".join(run("--help").stdout.replace("│", "").split())
+    assert "tapes in vault" in run("--shelf", "vault").stdout
+    assert "third_party_tape: Name of the shelf." in " ".join(run("--help").stdout.replace("│", "").split())
     assert run("--drive", "nst1").exit_code == 2  # says how, not where
 
 
 @pytest.mark.usefixtures("probes")
 def test_a_failure_of_one_is_a_line_and_the_rest_is_told() -> None:
-    result = run("--library", "burning", "-o", "json")
+    result = run("--shelf", "burning", "-o", "json")
     assert result.exit_code == 0
     rows = json.loads(result.stdout)["rows"]
     failed = [row for row in rows if not row["ok"]]
     assert [(row["detail"], row["remedy"]) for row in failed] == [
-        ("the library burns", "call the fire brigade")
+        ("the shelf burns", "call the fire brigade")
     ]
     assert len(rows) == 3
 
