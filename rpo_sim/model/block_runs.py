@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from rpo_sim.distributions.base import FloatArray
-from rpo_sim.model import simpy_engine
 from rpo_sim.model.block import RUNS_PER_BLOCK, BlockDraws
 from rpo_sim.model.choices import Choices, Seen, choices, seen
 from rpo_sim.model.draws import Draws
@@ -70,6 +69,8 @@ def _draws(seed: int, engine: Engine) -> Draws:
 
 def replay(plan: Plan, seed: int, run: int) -> Recovery:
     """One run again, with its journal: always by the engine that a person can read."""
+    from rpo_sim.model import simpy_engine
+
     block, row = divmod(run, RUNS_PER_BLOCK)
     keyed = Draws(seed)
     draws = BlockDraws(plan, keyed, block)
@@ -95,6 +96,8 @@ def points_of(
 def _protect(engine: Engine) -> SlotEngine:
     """Who has copies compete with each other: the same points."""
     if engine != "compiled":
+        from rpo_sim.model import simpy_engine
+
         return simpy_engine.protect
     from rpo_sim.model import compiled_engine
 
@@ -107,6 +110,8 @@ def recoveries(plan: Plan, draws: BlockDraws, given: Choices, engine: Engine) ->
         from rpo_sim.model import compiled_engine
 
         return compiled_engine.recover_block(plan, draws, given)
+    from rpo_sim.model import simpy_engine
+
     runs = [simpy_engine.recover(plan, run_inputs(plan, draws, given, row)) for row in range(len(draws.runs))]
     books = [critical(plan, recovery) for recovery in runs]
     return Recoveries(

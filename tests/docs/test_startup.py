@@ -32,4 +32,4 @@ def test_the_help_of_a_command_loads_nothing_of_its_own(command: str) -> None:
 
 def test_the_public_names_are_all_there() -> None:
     loaded = loaded_by("import rpo_sim\nfor name in rpo_sim.__all__: getattr(rpo_sim, name)")
-    assert {"numpy", "simpy"} <= loaded
+    assert {"numpy", "pydantic"} <= loaded
