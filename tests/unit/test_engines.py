@@ -1,9 +1,7 @@
-"""Which engine runs a plan, what is said about it, and where compiled kernels are kept."""
+"""Which engine runs a plan, and what is said about it."""
 
 import importlib.util
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +11,6 @@ from rpo_sim.errors import ModelError
 from rpo_sim.model import compiled_engine
 from rpo_sim.model.block_runs import run_block
 from rpo_sim.model.compile import compile_plan
-from rpo_sim.model.compiled_engine import cache
 from rpo_sim.model.engines import WORTH_COMPILING, WORTHWHILE, choose
 from rpo_sim.model.plan import BucketPlan, Plan, Pool
 
@@ -85,33 +82,3 @@ def test_a_shipped_scenario_gives_the_same_bytes_in_both_engines() -> None:
     one, other = (run_block(shipped("site-failure"), 7, 3, engine) for engine in ("simpy", "compiled"))
     for name, values in vars(one).items():
         np.testing.assert_array_equal(getattr(other, name), values, err_msg=name)
-
-
-def test_compiled_code_is_kept_by_what_went_into_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    pytest.importorskip("numba", reason="the compiled engine needs numba: pip install 'rpo-sim[fast]'")
-    sources = tmp_path / "model" / "compiled_engine"
-    sources.mkdir(parents=True)
-    for source in Path(cache.__file__).parent.glob("*.py"):
-        (sources / source.name).write_bytes(source.read_bytes())
-    sharing = sources.with_name("sharing.py")
-    sharing.write_text("FINISHED = 1e-9")
-    monkeypatch.setattr(cache, "__file__", str(sources / "cache.py"))
-    digests = [cache.digest()]
-    for edited in (sources / "jobs.py", sharing):
-        edited.write_text(edited.read_text() + "\n# edited")
-        digests.append(cache.digest())
-    (sources / "lower.py").write_text("")  # never compiled
-    digests.append(cache.digest())
-    assert len(set(digests)) == 3
-    assert digests[2] == digests[3]
-
-
-def test_where_nothing_can_be_kept_nothing_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    pytest.importorskip("numba", reason="the compiled engine needs numba: pip install 'rpo-sim[fast]'")
-    in_the_way = tmp_path / "file"
-    in_the_way.write_text("")
-    where: Any = lambda *_, **__: in_the_way / "cache"  # noqa: E731
-    monkeypatch.setattr(cache, "user_cache_path", where)
-    cache.folder.cache_clear()
-    assert not cache.is_kept()
-    cache.folder.cache_clear()

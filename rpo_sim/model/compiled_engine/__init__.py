@@ -1,14 +1,14 @@
 """The fast engine: the plan in one kernel, compiled by numba, bit for bit as the SimPy engine has it.
 
-Nothing outside of this package imports numba, and importing this package does not: `recover_block` does
-when it is first called.
+Nothing outside of this package imports numba, and this package only to compile: what was compiled once is
+loaded without it.
 """
 
 import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from rpo_sim.model.compiled_engine.cache import is_kept
+from rpo_sim.model.compiled_engine.cache import kept
 from rpo_sim.model.plan import Plan
 
 if TYPE_CHECKING:
@@ -55,6 +55,11 @@ def unsupported(plan: Plan) -> str | None:
     return None
 
 
+def is_kept() -> bool:
+    """Whether the kernel was compiled before."""
+    return kept() is not None
+
+
 def prepare(plan: Plan, seed: int) -> None:
     """Compile the kernel now if it was not yet: once, before many workers would each do so."""
     from rpo_sim.model.block_runs import run_block
@@ -67,9 +72,11 @@ def prepare(plan: Plan, seed: int) -> None:
 
 def fill(key: Any, attempt: int, first_run: int, out: Any) -> None:
     """Fill a table with uniforms; see `rpo_sim.model.compiled_engine.philox.fill`."""
-    from rpo_sim.model.compiled_engine import philox
+    from rpo_sim.model.compiled_engine import entries
+    from rpo_sim.model.compiled_engine.addresses import address
 
-    philox.fill(key, attempt, first_run, out)
+    low, high = key.tolist()
+    entries.fill(low, high, attempt, first_run, address(out), *out.shape)
 
 
 def protect(plan: Plan, copies: "list[tuple[CopyPlan, Attempts]]") -> "list[Points]":

@@ -1,13 +1,15 @@
 """Where compiled kernels are kept.
 
-numba checks only the file of the function that it loads from its cache: after an edit in another file it
-would serve the old kernel. Here the folder is named after all that goes in: the sources of the kernel and
-the versions of numba and Python; numba itself tells processors apart.
+The folder is named after all that goes in: the sources of the kernel and the versions of numba, LLVM and
+Python (numba itself would check only the file of a function that it loads, and serve the old code after an
+edit in another). A kernel's file is named after the processor that it was compiled for.
 """
 
 import hashlib
+import os
 import shutil
 import sys
+import tempfile
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
@@ -16,7 +18,10 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 _KEPT = 3  # folders of other versions that may still be in use
-_NOT_COMPILED = {"__init__.py", "cache.py", "engine.py", "lower.py", "since.py", "state.py"}
+_NOT_COMPILED = {
+    "__init__.py", "addresses.py", "cache.py", "engine.py", "entries.py", "lower.py", "since.py", "state.py",
+}  # fmt: skip
+_SUM = 16  # bytes before the code: a process that loads damaged code may die of it
 
 
 def digest() -> str:
@@ -49,7 +54,34 @@ def folder() -> Path | None:
     return made
 
 
-def is_kept() -> bool:
-    """Whether compiled code of exactly this version is there."""
-    found = folder()
-    return found is not None and any(found.rglob("*.nbc"))
+def kept() -> bytes | None:
+    """The machine code of exactly this version for this processor, if it is there and whole."""
+    try:
+        found = _file().read_bytes()
+    except OSError:
+        return None
+    code = found[_SUM:]
+    return code if found[:_SUM] == _sum(code) else None
+
+
+def keep(code: bytes) -> None:
+    """Keep machine code for later processes, if there is a place."""
+    with suppress(OSError):
+        handle, partial = tempfile.mkstemp(dir=_file().parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(_sum(code) + code)
+        Path(partial).replace(_file())
+
+
+def _file() -> Path:
+    from llvmlite import binding
+
+    made = folder()
+    if made is None:
+        raise FileNotFoundError("nothing can be kept here")
+    processor = f"{binding.get_host_cpu_name()} {binding.get_host_cpu_features().flatten()}"
+    return made / f"{hashlib.blake2b(processor.encode(), digest_size=8).hexdigest()}.o"
+
+
+def _sum(code: bytes) -> bytes:
+    return hashlib.blake2b(code, digest_size=_SUM).digest()

@@ -9,9 +9,9 @@ from rpo_sim.errors import ModelError
 from rpo_sim.model.block import BlockDraws
 from rpo_sim.model.choices import Choices
 from rpo_sim.model.compiled_engine import layout
-from rpo_sim.model.compiled_engine.kernel import run_block
+from rpo_sim.model.compiled_engine.addresses import address
+from rpo_sim.model.compiled_engine.entries import run_block
 from rpo_sim.model.compiled_engine.lower import lower
-from rpo_sim.model.compiled_engine.memory import address
 from rpo_sim.model.compiled_engine.since import bytes_by_point, points_of_step
 from rpo_sim.model.compiled_engine.state import Tables, outcome, run_state
 from rpo_sim.model.plan import Plan
@@ -41,7 +41,7 @@ def recover_block(plan: Plan, block: BlockDraws, given: Choices) -> Recoveries:
     tables, state = _lowered(plan)
     runs, room, drawn = len(block.runs), 1, _Drawn(plan, block, given)
     out = outcome(tables.row, runs)
-    row = run_block(tables.record, state.record, drawn.tables().record, 0, out.record)
+    row = run_block(tables.at, state.at, drawn.tables().at, 0, out.at)
     while row < runs:
         status = state.row.status
         if status == layout.NOT_DRAWN:
@@ -51,7 +51,7 @@ def recover_block(plan: Plan, block: BlockDraws, given: Choices) -> Recoveries:
             state = _last.state = run_state(tables.row, room)
         else:
             raise ModelError(f"{plan.scenario} on {plan.platform}: {_ENDLESS}")
-        row = run_block(tables.record, state.record, drawn.tables().record, row, out.record)
+        row = run_block(tables.at, state.at, drawn.tables().at, row, out.at)
     return Recoveries(**out.tables)
 
 

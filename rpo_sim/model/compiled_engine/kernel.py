@@ -6,7 +6,7 @@ from typing import Any
 from rpo_sim.model.compiled_engine.afterwards import clear_afterwards, tell_afterwards
 from rpo_sim.model.compiled_engine.critical import book
 from rpo_sim.model.compiled_engine.events import drop_expiry, happen, next_timed
-from rpo_sim.model.compiled_engine.jit import compiled, part, wide
+from rpo_sim.model.compiled_engine.jit import part, wide
 from rpo_sim.model.compiled_engine.jobs import (
     after_applications,
     after_vms,
@@ -46,6 +46,7 @@ from rpo_sim.model.compiled_engine.memory import (
     application_vms,
     bucket_at,
     cohort_at,
+    draws_at,
     expiries_at,
     flow_at,
     group_at,
@@ -56,8 +57,11 @@ from rpo_sim.model.compiled_engine.memory import (
     level_at,
     link_at,
     needed_by,
+    outcome_at,
+    plan_at,
     pool_at,
     real_at,
+    run_at,
     set_int,
     set_real,
     stage_at,
@@ -342,13 +346,13 @@ def _write_down(plan: Any, run: Any, out: Any) -> None:
     book(plan, run, out)
 
 
-@compiled
-def run_block(plan_: Any, run_: Any, draws_: Any, first: int, out_: Any) -> int:
+def run_block(plan_: int, run_: int, draws_: int, first: int, out_: int) -> int:
     """Runs from ``first`` to the end of the block; the number of the one that could not be finished.
 
-    Why it could not is in the state's status; it may be started again from there.
+    All but ``first`` are addresses of records. Why a run could not be finished is in the state's status; it
+    may be started again from there.
     """
-    plan, run, draws, out = plan_[0], run_[0], draws_[0], out_[0]
+    plan, run, draws, out = plan_at(plan_), run_at(run_), draws_at(draws_), outcome_at(out_)
     for row in range(first, draws.runs):
         _clear(plan, run, draws, row)
         _run(plan, run, draws)

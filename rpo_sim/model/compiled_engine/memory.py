@@ -12,24 +12,13 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import extending, types
-from numba.core import config
 
 from rpo_sim.model.compiled_engine import layout
+from rpo_sim.model.compiled_engine.addresses import INTERPRETED, TABLES
 
-_TABLES: dict[int, Any] = {}
 _I64 = ir.IntType(64)
 _BYTES = ir.IntType(8).as_pointer()
-_INTERPRETED = bool(getattr(config, "DISABLE_JIT"))  # noqa: B009 - numba sets its settings at run time
 _intrinsic: Any = extending.intrinsic
-
-
-def address(table: "np.ndarray[Any, Any]") -> int:
-    """Where a table stands; the caller keeps it alive."""
-    assert table.flags.c_contiguous
-    at = int(table.ctypes.data)
-    if _INTERPRETED:
-        _TABLES[at] = table.reshape(-1)
-    return at
 
 
 def _where(builder: Any, table: Any, index: Any, size: int, kind: Any) -> Any:
@@ -41,8 +30,8 @@ def _where(builder: Any, table: Any, index: Any, size: int, kind: Any) -> Any:
 
 def _rows(column: str, kind: "np.dtype[Any]") -> Callable[[Any, int], Any]:
     """Rows of the table whose address stands in a column of a record."""
-    if _INTERPRETED:
-        return lambda owner, index: _TABLES[int(getattr(owner, column))][int(index)]
+    if INTERPRETED:
+        return lambda owner, index: TABLES[int(getattr(owner, column))][int(index)]
     row = numba.from_dtype(kind)
 
     def at(_: Any, owner: Any, index: Any) -> Any:
@@ -62,10 +51,27 @@ def _rows(column: str, kind: "np.dtype[Any]") -> Callable[[Any, int], Any]:
     return found
 
 
+def _record(kind: "np.dtype[Any]") -> Callable[[int], Any]:
+    """The record at an address."""
+    if INTERPRETED:
+        return lambda at: TABLES[int(at)][0]
+    row = numba.from_dtype(kind)
+
+    def found(_: Any, at: Any) -> Any:
+        def generate(context: Any, builder: Any, __: Any, arguments: Any) -> Any:
+            return builder.inttoptr(arguments[0], context.get_value_type(row))
+
+        del at
+        return row(types.int64), generate
+
+    made: Callable[[int], Any] = _intrinsic(found)
+    return made
+
+
 def _number(stored: Any, seen: Any) -> Callable[[int, int], Any]:
     """Reads a number of a table of such numbers."""
-    if _INTERPRETED:
-        return lambda table, index: _TABLES[int(table)][int(index)].item()
+    if INTERPRETED:
+        return lambda table, index: TABLES[int(table)][int(index)].item()
     kind = ir.DoubleType() if seen is types.float64 else ir.IntType(stored.bitwidth)
 
     def at(_: Any, table: Any, index: Any) -> Any:
@@ -87,10 +93,10 @@ def _number(stored: Any, seen: Any) -> Callable[[int, int], Any]:
 
 def _change(stored: Any, seen: Any) -> Callable[[int, int, Any], None]:
     """Changes a number of a table of such numbers."""
-    if _INTERPRETED:
+    if INTERPRETED:
 
         def change(table: int, index: int, value: Any) -> None:
-            _TABLES[int(table)][int(index)] = value
+            TABLES[int(table)][int(index)] = value
 
         return change
     kind = ir.DoubleType() if seen is types.float64 else ir.IntType(stored.bitwidth)
@@ -116,6 +122,13 @@ int_at, set_int = _number(types.int32, types.int64), _change(types.int32, types.
 long_at = _number(types.int64, types.int64)
 byte_at = _number(types.uint8, types.int64)
 real_at, set_real = _number(types.float64, types.float64), _change(types.float64, types.float64)
+
+# The records themselves
+
+plan_at = _record(layout.PLAN)
+run_at = _record(layout.RUN)
+draws_at = _record(layout.DRAWS)
+outcome_at = _record(layout.OUTCOME)
 
 # Rows of the plan's tables
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from rpo_sim.model.compiled_engine import layout
-from rpo_sim.model.compiled_engine.memory import address
+from rpo_sim.model.compiled_engine.addresses import address
 
 
 class Tables:
@@ -13,6 +13,7 @@ class Tables:
 
     def __init__(self, kind: "np.dtype[Any]") -> None:
         self.record = np.zeros(1, kind)
+        self.at = address(self.record)
         self.tables: dict[str, Any] = {}
 
     def put(self, name: str, table: Any) -> None:

@@ -1,0 +1,81 @@
+"""The compiled kernel from one process to the next: where it is kept, and when it is compiled anew."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rpo_sim.errors import ModelError
+from rpo_sim.model.compiled_engine import cache, entries, is_kept
+
+pytest.importorskip("numba", reason="the compiled engine needs numba: pip install 'rpo-sim[fast]'")
+_RUN = """
+import sys
+import rpo_sim
+from rpo_sim.model.block_runs import run_block
+from rpo_sim.model.compile import compile_plan
+run_block(compile_plan(rpo_sim.load_scenario("single-vm-restore").scenario, "vmware"), 1, 0, "compiled")
+print(sorted({name.partition(".")[0] for name in sys.modules} & {"numba", "simpy"}))
+"""
+
+
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """Another place for kernels; nothing is there."""
+    root = tmp_path / "cache"
+    monkeypatch.setattr(cache, "user_cache_path", lambda *_, **__: root)
+    cache.folder.cache_clear()
+    entries._entries.cache_clear()
+    yield root
+    cache.folder.cache_clear()
+    entries._entries.cache_clear()
+
+
+def test_compiled_code_is_kept_by_what_went_into_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    sources = tmp_path / "model" / "compiled_engine"
+    sources.mkdir(parents=True)
+    for source in Path(cache.__file__).parent.glob("*.py"):
+        (sources / source.name).write_bytes(source.read_bytes())
+    sharing = sources.with_name("sharing.py")
+    sharing.write_text("FINISHED = 1e-9")
+    monkeypatch.setattr(cache, "__file__", str(sources / "cache.py"))
+    digests = [cache.digest()]
+    for edited in (sources / "jobs.py", sharing):
+        edited.write_text(edited.read_text() + "\n# edited")
+        digests.append(cache.digest())
+    (sources / "lower.py").write_text("")  # never compiled
+    digests.append(cache.digest())
+    assert len(set(digests)) == 3
+    assert digests[2] == digests[3]
+
+
+def test_where_nothing_can_be_kept_nothing_is(place: Path) -> None:
+    place.write_text("in the way")
+    cache.keep(b"code")
+    assert not is_kept()
+
+
+def test_what_is_kept_is_whole_or_not_there(place: Path) -> None:
+    assert not is_kept()
+    cache.keep(b"code")
+    assert cache.kept() == b"code"
+    (file,) = place.rglob("*.o")
+    whole = file.read_bytes()
+    for damaged in (whole[:-1], b"", whole[:-1] + b"!", bytes(len(whole))):
+        file.write_bytes(damaged)
+        assert not is_kept(), damaged
+
+
+def test_a_process_that_finds_the_kernel_does_without_numba() -> None:
+    entries._entries()
+    done = subprocess.run([sys.executable, "-c", _RUN], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_why_a_kernel_cannot_be_compiled_is_told(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entries, "_BUILD", "rpo_sim.no_such_module")
+    with pytest.raises(ModelError, match=r"cannot be compiled: .*no_such_module.*; use --engine simpy"):
+        entries._entries()
+    assert not list(place.rglob("*.o"))
