@@ -15,10 +15,11 @@ from scipy import special
 
 from rpo_sim.distributions.base import Distribution, FloatArray
 from rpo_sim.distributions.posterior import LARGEST_SPREAD, Posterior, posterior_from_dict
+from rpo_sim.distributions.probit import probit
 from rpo_sim.distributions.registry import register, require
 from rpo_sim.errors import ModelError
 
-_Z95 = float(special.ndtri(0.95))
+_Z95 = 1.6448536269514722  # the standard normal quantile at 0.95
 
 
 class Parametric(Distribution):
@@ -176,7 +177,12 @@ class LogNormal(Parametric):
 
     def ppf(self, u: FloatArray) -> FloatArray:
         """exp(mu + sigma·Φ⁻¹(u))."""
-        return _exp(self.mu + self.sigma * special.ndtri(u))
+        return _exp(self.mu + self.sigma * probit(u))
+
+    @property
+    def lognormal(self) -> tuple[float, float, float]:
+        """No offset."""
+        return 0.0, self.mu, self.sigma
 
     def cdf(self, x: FloatArray) -> FloatArray:
         """Φ((log x − mu) / sigma)."""

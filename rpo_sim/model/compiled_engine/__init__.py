@@ -70,13 +70,15 @@ def prepare(plan: Plan, seed: int) -> None:
         run_block(plan, seed, 0, "compiled")
 
 
-def fill(key: Any, attempt: int, first_run: int, out: Any) -> None:
-    """Fill a table with uniforms; see `rpo_sim.model.compiled_engine.philox.fill`."""
+def fill(keys: Any, counts: Any, attempt: int, first_run: int, quantiles: Any, out: Any) -> None:
+    """Fill a table with uniforms or normals; see `rpo_sim.model.compiled_engine.philox.fill`."""
     from rpo_sim.model.compiled_engine import entries
     from rpo_sim.model.compiled_engine.addresses import address
 
-    low, high = key.tolist()
-    entries.fill(low, high, attempt, first_run, address(out), *out.shape)
+    table = address(quantiles) if quantiles.size else 0
+    entries.fill(
+        address(keys), address(counts), len(counts), attempt, first_run, table, address(out), len(out)
+    )
 
 
 def protect(plan: Plan, copies: "list[tuple[CopyPlan, Attempts]]") -> "list[Points]":

@@ -17,7 +17,7 @@ from rpo_sim.errors import ModelError
 from rpo_sim.model.compiled_engine.addresses import INTERPRETED
 from rpo_sim.model.compiled_engine.cache import keep, kept
 
-ARGUMENTS = {"run_block": 5, "fill": 7}
+ARGUMENTS = {"run_block": 5, "fill": 8}
 _BUILD = "rpo_sim.model.compiled_engine.build"
 _loading = threading.Lock()  # threads that come together compile once
 
@@ -27,9 +27,11 @@ def run_block(plan: int, run: int, draws: int, first: int, out: int) -> int:
     return int(_entry("run_block")(plan, run, draws, first, out))
 
 
-def fill(low: int, high: int, attempt: int, first_run: int, out: int, runs: int, n: int) -> None:
+def fill(
+    keys: int, counts: int, streams: int, attempt: int, first_run: int, quantiles: int, out: int, runs: int
+) -> None:
     """See `rpo_sim.model.compiled_engine.philox.fill`."""
-    _entry("fill")(low, high, attempt, first_run, out, runs, n)
+    _entry("fill")(keys, counts, streams, attempt, first_run, quantiles, out, runs)
 
 
 def _entry(name: str) -> Callable[..., Any]:

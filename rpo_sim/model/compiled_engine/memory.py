@@ -71,7 +71,7 @@ def _record(kind: "np.dtype[Any]") -> Callable[[int], Any]:
 def _number(stored: Any, seen: Any) -> Callable[[int, int], Any]:
     """Reads a number of a table of such numbers."""
     if INTERPRETED:
-        return lambda table, index: TABLES[int(table)][int(index)].item()
+        return lambda table, index: TABLES[int(table)].view(str(stored))[int(index)].item()
     kind = ir.DoubleType() if seen is types.float64 else ir.IntType(stored.bitwidth)
 
     def at(_: Any, table: Any, index: Any) -> Any:
@@ -120,6 +120,7 @@ def _change(stored: Any, seen: Any) -> Callable[[int, int, Any], None]:
 
 int_at, set_int = _number(types.int32, types.int64), _change(types.int32, types.int64)
 long_at = _number(types.int64, types.int64)
+word_at = _number(types.uint64, types.uint64)
 byte_at = _number(types.uint8, types.int64)
 real_at, set_real = _number(types.float64, types.float64), _change(types.float64, types.float64)
 
