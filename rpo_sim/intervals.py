@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+
+from rpo_sim.distributions import special
 
 FloatArray = npt.NDArray[np.float64]
 CONFIDENCE = 0.95

@@ -11,8 +11,8 @@ from dataclasses import dataclass, fields, replace
 from typing import ClassVar, Self
 
 import numpy as np
-from scipy import special
 
+from rpo_sim.distributions import special
 from rpo_sim.distributions.base import Distribution, FloatArray
 from rpo_sim.distributions.posterior import LARGEST_SPREAD, Posterior, posterior_from_dict
 from rpo_sim.distributions.probit import probit
@@ -363,4 +363,4 @@ class LogLogistic(_ShapeScale):
     def logpdf(self, x: FloatArray) -> FloatArray:
         """Log-density of the log-logistic."""
         z = self._z(x)
-        return math.log(self.shape) - _log(x) + special.log_expit(z) + special.log_expit(-z)
+        return np.asarray(math.log(self.shape) - _log(x) + special.log_expit(z) + special.log_expit(-z))

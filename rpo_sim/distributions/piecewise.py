@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
-from scipy import special
 
+from rpo_sim.distributions import special
 from rpo_sim.distributions.base import Distribution, FloatArray
 from rpo_sim.distributions.registry import register, require, require_count
 from rpo_sim.errors import ModelError

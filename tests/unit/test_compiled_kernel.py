@@ -17,7 +17,7 @@ import rpo_sim
 from rpo_sim.model.block_runs import run_block
 from rpo_sim.model.compile import compile_plan
 run_block(compile_plan(rpo_sim.load_scenario("single-vm-restore").scenario, "vmware"), 1, 0, "compiled")
-print(sorted({name.partition(".")[0] for name in sys.modules} & {"numba", "simpy"}))
+print(sorted({name.partition(".")[0] for name in sys.modules} & {"numba", "scipy", "simpy"}))
 """
 
 
@@ -71,7 +71,7 @@ def test_what_is_kept_is_whole_or_not_there(place: Path) -> None:
         assert not is_kept(), damaged
 
 
-def test_a_process_that_finds_the_kernel_does_without_numba() -> None:
+def test_a_process_that_finds_the_kernel_imports_nothing_heavy() -> None:
     entries._entries()
     done = subprocess.run([sys.executable, "-c", _RUN], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
