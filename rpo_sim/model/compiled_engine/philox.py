@@ -72,7 +72,7 @@ def _stream(k0: Any, k1: Any, attempt: int, run: int, first: int, n: int, out: A
 
 @inlined
 def to_normals(quantiles: Any, out: Any) -> None:
-    """As `probit._looked_up` has it; the sign remembers the half."""
+    """As `probit` has it; the sign remembers the half."""
     for column in range(len(out)):
         if out[column] > 0.5:
             out[column] -= 1.0
