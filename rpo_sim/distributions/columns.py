@@ -1,10 +1,12 @@
 """Tables of durations whose columns stand side by side by distribution: so many of each."""
 
 from collections.abc import Sequence
+from typing import TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
+from rpo_sim.distributions.assumed import Fixed
 from rpo_sim.distributions.base import Distribution, FloatArray, checked, sample
 
 Counts = npt.NDArray[np.int64]
@@ -39,6 +41,17 @@ def from_normals(kinds: Sequence[Distribution], counts: Counts, z: FloatArray) -
         for kind, part in _parts(kinds, counts, z):
             checked(kind, part)
     return z
+
+
+def all_fixed(kinds: Sequence[Distribution]) -> TypeGuard[Sequence[Fixed]]:
+    """Whether they are the same whatever is drawn."""
+    return all(isinstance(kind, Fixed) for kind in kinds)
+
+
+def fixed(kinds: Sequence[Fixed], counts: Counts, shape: tuple[int, int]) -> FloatArray:
+    """Durations that do not depend on a draw."""
+    seconds = [kind.seconds for kind in kinds]
+    return np.full(shape, np.repeat(seconds, counts) if len(kinds) > 1 else seconds[0], dtype=np.float64)
 
 
 def from_uniforms(kinds: Sequence[Distribution], counts: Counts, u: FloatArray) -> FloatArray:

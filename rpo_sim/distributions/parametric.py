@@ -12,7 +12,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from rpo_sim.distributions import special
+from rpo_sim.distributions import gamma_quantile, special
 from rpo_sim.distributions.base import Distribution, FloatArray
 from rpo_sim.distributions.posterior import LARGEST_SPREAD, Posterior, posterior_from_dict
 from rpo_sim.distributions.probit import probit
@@ -306,7 +306,7 @@ class Gamma(_ShapeScale):
 
     def ppf(self, u: FloatArray) -> FloatArray:
         """scale × the inverse regularised incomplete gamma function."""
-        return np.asarray(self.scale * special.gammaincinv(self.shape, u))
+        return np.asarray(self.scale * gamma_quantile.quantile(self.shape, u))
 
     def cdf(self, x: FloatArray) -> FloatArray:
         """The regularised lower incomplete gamma function."""

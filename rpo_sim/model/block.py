@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from rpo_sim.distributions.assumed import Fixed
 from rpo_sim.distributions.base import Distribution, FloatArray, sample
-from rpo_sim.distributions.columns import are_lognormal, from_normals, from_uniforms
+from rpo_sim.distributions.columns import all_fixed, are_lognormal, fixed, from_normals, from_uniforms
 from rpo_sim.distributions.parametric import LogNormal
 from rpo_sim.model.contention import measured_totals
 from rpo_sim.model.draws import Draws, Streams
@@ -130,7 +130,7 @@ class BlockDraws:
 
     def is_fixed(self, item: Input) -> bool:
         """Whether it is the same in every run and for every VM of a group."""
-        return all(isinstance(kind, Fixed) for kind in self._distributions(item))
+        return all_fixed(self._distributions(item))
 
     def one_per_group(self) -> "BlockDraws":
         """The same block for an estate with one VM per group: for what all VMs of a group have alike."""
@@ -162,8 +162,8 @@ class BlockDraws:
     ) -> FloatArray:
         """One distribution for all streams, or one for each."""
         kinds, counts = kinds[: len(streams.names)], streams.counts
-        if all(isinstance(kind, Fixed) for kind in kinds):  # whatever is drawn
-            return from_uniforms(kinds, counts, np.zeros((len(self.runs), int(counts.sum()))))
+        if all_fixed(kinds):
+            return fixed(kinds, counts, (len(self.runs), streams.n))
         if not are_lognormal(kinds):
             return from_uniforms(kinds, counts, self._table(purpose, stage, streams, attempt))
         z = self._draws.table(purpose, stage, streams, runs=self.runs, attempt=attempt, normal=True)

@@ -24,15 +24,17 @@ Fill = Callable[[Words, Counts, int, int, FloatArray, FloatArray], None]
 
 
 class Streams(NamedTuple):
-    """The columns of a table of draws: each stream has a name and so many of them."""
+    """The ``n`` columns of a table of draws: each stream has a name and so many of them."""
 
     names: tuple[str, ...]
     counts: Counts
+    n: int
 
     @classmethod
     def of(cls, *streams: tuple[str, int]) -> "Streams":
         """From names and counts."""
-        return cls(tuple(name for name, _ in streams), np.array([n for _, n in streams], dtype=np.int64))
+        counts = [n for _, n in streams]
+        return cls(tuple(name for name, _ in streams), np.array(counts, dtype=np.int64), sum(counts))
 
 
 class Draws:
@@ -64,7 +66,7 @@ class Draws:
             ]
             u = np.concatenate(parts, axis=1)
             return probit.probit(u) if normal else u
-        found = np.empty((len(runs), int(streams.counts.sum())))
+        found = np.empty((len(runs), streams.n))
         keys = _words(self.seed, purpose, stage, streams.names)
         quantiles = probit.table() if normal else _NO_TABLE
         self._fill(keys, streams.counts, attempt, runs.start, quantiles, found)

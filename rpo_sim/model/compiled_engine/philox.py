@@ -73,7 +73,7 @@ def _stream(k0: Any, k1: Any, attempt: int, run: int, out: int, first: int, n: i
 
 @inlined
 def to_normals(quantiles: int, out: int, first: int, end: int) -> None:
-    """As `probit._looked_up` has it; the sign remembers the half."""
+    """As `probit` has it; the sign remembers the half."""
     for at in range(first, end):
         u = real_at(out, at)
         if u > 0.5:

@@ -57,6 +57,12 @@ class Plan:
         return sum(group.count for group in self.groups)
 
     @functools.cached_property
+    def tier_groups(self) -> tuple[list[int], ...]:
+        """The groups of each tier."""
+        groups = tuple(enumerate(self.groups))
+        return tuple([g for g, group in groups if group.tier == t] for t in range(len(self.tiers)))
+
+    @functools.cached_property
     def vm_streams(self) -> Streams:
         """The columns of a table of draws for VMs: a stream per group."""
         return Streams.of(*((group.name, group.count) for group in self.groups))
@@ -128,7 +134,7 @@ class Plan:
         """The kinds of stages that follow the recovery, each once."""
         return tuple(dict.fromkeys(stage.kind for stage in self.after))
 
-    @property
+    @functools.cached_property
     def asks_chain(self) -> bool:
         """Whether a stage reads the full and the incrementals that lead to a point."""
         return any(stage.since_point == "chain" for stage in (*self.stages, *self.after))

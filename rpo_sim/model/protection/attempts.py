@@ -53,10 +53,11 @@ def attempts(
     due = np.where(index[:, :, None] >= first[:, None], due, np.inf)
     full = None if copy.cycle is None else index % cycle == 0
     if full is None and copy.success is None and block.is_fixed(copy.duration):
-        runs = [_run(copy, block, 0)] * dues  # whatever is drawn
+        one = _run(copy, block, 0)  # whatever is drawn
+        busy, cut_delay = (np.broadcast_to(part, (dues, *part.shape)) for part in one)
     else:
         runs = [_run(copy, block, j, None if full is None else full[-1 - j]) for j in reversed(range(dues))]
-    busy, cut_delay = (np.stack(part) for part in zip(*runs, strict=True))
+        busy, cut_delay = (np.stack(part) for part in zip(*runs, strict=True))
     return Attempts(
         due=np.broadcast_to(due + copy.hold, busy.shape),
         busy=busy,

@@ -30,12 +30,12 @@ def recovery_points(
     for every job that could ever ask keeps nobody waiting and needs no simulation. ``look`` is shown all
     points of each copy; one that is synchronous has none.
     """
-    newest = np.full((len(plan.copies), len(block.runs), plan.n_vms), -np.inf)
+    newest = np.empty((len(plan.copies), len(block.runs), plan.n_vms))
     histories = _Histories(plan, block, incident, engine)
     for c, copy in enumerate(plan.copies):
         if copy.synchronous:
-            if copy.survives and not incident.corrupt:  # it has every write, the bad ones too
-                newest[c] = incident.failed_at[:, None]
+            holds = copy.survives and not incident.corrupt  # it has every write, the bad ones too
+            newest[c] = incident.failed_at[:, None] if holds else -np.inf
         elif look is None and plan.stands_alone(c) and _alike(copy, block):
             one = block.one_per_group()
             found = newest_usable(copy, without_slots(copy, attempts(copy, one, incident)), incident)

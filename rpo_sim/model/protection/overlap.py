@@ -25,8 +25,11 @@ def _one_after_the_other(
 ) -> tuple[FloatArray, BoolArray]:
     """Starts under a policy ``begin(due, start of the last run, end of the last run)``, inf to drop it.
 
-    A run that ends at the instant when the next is due has ended: it does not hold that one up.
+    A run that ends at the instant when the next is due has ended: it does not hold that one up. Where all
+    end in time, whatever the policy, each starts when it is due.
     """
+    if ((runs.due[:-1] + runs.busy[:-1] <= runs.due[1:]) | np.isinf(runs.due[:-1])).all():
+        return runs.due, np.zeros(runs.due.shape, dtype=np.bool_)
     last_start = np.full(runs.due.shape[1:], -np.inf)
     last_end = last_start.copy()
     start = np.full(runs.due.shape, np.inf)

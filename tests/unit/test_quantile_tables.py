@@ -1,4 +1,4 @@
-"""The table of normal quantiles, against scipy's formula; and durations made from it column by column."""
+"""Quantiles from tables, against scipy's formulas; and durations made from them column by column."""
 
 import re
 from typing import Any
@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 from scipy import special
 
-from rpo_sim.distributions import Distribution, FloatArray, Gamma, LogNormal, Shifted, Weibull, sample
+from rpo_sim.distributions import (
+    Distribution,
+    FloatArray,
+    Gamma,
+    LogNormal,
+    Shifted,
+    Weibull,
+    gamma_quantile,
+    sample,
+)
 from rpo_sim.distributions.columns import are_lognormal, from_normals, from_uniforms
 from rpo_sim.distributions.probit import SMALLEST, probit
 from rpo_sim.errors import ModelError
@@ -49,6 +58,25 @@ def test_what_is_never_drawn_has_a_quantile_too() -> None:
     np.testing.assert_allclose(probit(u), special.ndtri(u), rtol=1e-14)
     assert probit(np.array([0.5])) == 0
     assert probit(np.zeros((3, 0))).shape == (3, 0)
+
+
+@pytest.mark.parametrize("shape", [0.1, 0.13, 0.5, 1.0, 2.7, 30.0, 1e3, 1e4])
+def test_the_gamma_table_is_exact_far_into_the_tails(shape: float) -> None:
+    u = drawable(5_000)
+    upper = u > 0.5
+    exact = np.where(upper, special.gammainccinv(shape, 1 - u), special.gammaincinv(shape, u))
+    np.testing.assert_allclose(gamma_quantile.quantile(shape, u), exact, rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [0.099, 2e-3, 1.1e4, 1e10])
+def test_shapes_without_a_table_are_left_to_scipy(shape: float) -> None:
+    u = np.array([1e-9, 0.3, 0.9])
+    np.testing.assert_array_equal(gamma_quantile.quantile(shape, u), special.gammaincinv(shape, u))
+
+
+def test_gamma_quantiles_that_are_never_drawn_are_left_to_scipy() -> None:
+    u = np.array([0.0, 0.5, 1.0])
+    np.testing.assert_array_equal(gamma_quantile.quantile(2.0, u), special.gammaincinv(2.0, u))
 
 
 KINDS: dict[str, tuple[Distribution, ...]] = {
