@@ -1,8 +1,10 @@
 """Processor sharing on a link: each stream gets min(its cap, the common level).
 
-The level is water-filled: what capped streams leave over is split equally among the others. Work per
-arrival or departure is O(log n) plus one move for each stream that the level passes: an uncapped stream is
-tracked in virtual time (bytes that the level has served), a capped one by its finishing time.
+The level is water-filled: what capped streams leave over is split equally among the others. The streams
+stand in the order of their caps, so those that their caps hold back are the first so many: a stream slower
+than one of them is held back too. Work per arrival or departure is O(log n), a place in a sorted list, and
+one step for each stream that the level passes: an uncapped stream is tracked in virtual time (bytes that the
+level has served), a capped one by its finishing time.
 
 Where streams contend, the bandwidth itself depends on how many there are, capped ones included: it is read
 from a table at each arrival and departure.
@@ -11,6 +13,7 @@ from a table at each arrival and departure.
 import heapq
 import itertools
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,7 +34,12 @@ class Stream:
     version: int = 0
 
 
-_Entry = tuple[float, int, int, Stream]
+_Entry = tuple[float, float, int, int, Stream]
+
+
+def _place(stream: Stream) -> tuple[float, int]:
+    """By cap, of equals as they came."""
+    return stream.cap, stream.order
 
 
 class SharedLink:
@@ -45,26 +53,31 @@ class SharedLink:
         self._totals = totals
         self._now = 0.0
         self._served = 0.0
+        self._streams: list[Stream] = []
+        self._capped = 0  # the first so many
         self._capped_rate = 0.0
-        self._capped = self._uncapped = 0
         self._order = itertools.count()
         self._by_time: list[_Entry] = []
         self._by_served: list[_Entry] = []
-        self._lowest_cap: list[_Entry] = []
-        self._highest_cap: list[_Entry] = []
 
     @property
     def level(self) -> float:
         """The common rate of the streams that their caps do not hold back."""
-        if self._uncapped == 0:
+        uncapped = len(self._streams) - self._capped
+        if uncapped == 0:
             return math.inf
-        return (self._bandwidth - self._capped_rate) / self._uncapped
+        return (self._bandwidth - self._capped_rate) / uncapped
 
     def add(self, now: float, job: int, bytes_: float, cap: float) -> Stream:
         """Start a transfer of ``bytes_`` at no more than ``cap`` bytes per second."""
         self._advance(now)
         stream = Stream(job=job, bytes_=bytes_, cap=cap, order=next(self._order))
-        self._uncap(stream, bytes_)
+        place = bisect_left(self._streams, _place(stream), key=_place)
+        self._streams.insert(place, stream)
+        if place < self._capped:
+            self._cap(stream, bytes_)
+        else:
+            self._uncap(stream, bytes_)
         self._rebalance()
         return stream
 
@@ -78,12 +91,10 @@ class SharedLink:
         """Take off the streams that have finished by ``now``, in the order in which they started."""
         self._advance(now)
         done = []
-        while (stream := self._next(self._by_time)) and self._left(stream) <= FINISHED * stream.bytes_:
-            self._forget(stream)
-            done.append(stream)
-        while (stream := self._next(self._by_served)) and self._left(stream) <= FINISHED * stream.bytes_:
-            self._forget(stream)
-            done.append(stream)
+        for heap in (self._by_time, self._by_served):
+            while (stream := self._next(heap)) and self._left(stream) <= FINISHED * stream.bytes_:
+                self._forget(stream)
+                done.append(stream)
         self._rebalance()
         return sorted(done, key=lambda stream: stream.order)
 
@@ -97,7 +108,7 @@ class SharedLink:
         return max(at, self._now)
 
     def _advance(self, now: float) -> None:
-        if self._uncapped:
+        if self._capped < len(self._streams):
             self._served += self.level * (now - self._now)
         self._now = now
 
@@ -108,59 +119,53 @@ class SharedLink:
 
     def _cap(self, stream: Stream, left: float) -> None:
         stream.capped, stream.finish = True, self._now + left / stream.cap
+        stream.version += 1
         self._capped += 1
         self._capped_rate += stream.cap
-        self._push(self._by_time, stream.finish, stream)
-        self._push(self._highest_cap, -stream.cap, stream)
+        self._push(self._by_time, stream, stream.cap, stream.order)
 
     def _uncap(self, stream: Stream, left: float) -> None:
         stream.capped, stream.finish = False, self._served + left
-        self._uncapped += 1
-        self._push(self._by_served, stream.finish, stream)
-        self._push(self._lowest_cap, stream.cap, stream)
-
-    def _forget(self, stream: Stream) -> None:
         stream.version += 1
-        if not stream.capped:
-            self._uncapped -= 1
-            return
+        self._push(self._by_served, stream, -stream.cap, -stream.order)
+
+    def _hold_back_no_more(self, stream: Stream) -> None:
         self._capped -= 1
         self._capped_rate = self._capped_rate - stream.cap if self._capped else 0.0
 
+    def _forget(self, stream: Stream) -> None:
+        del self._streams[bisect_left(self._streams, _place(stream), key=_place)]
+        stream.version += 1
+        if stream.capped:
+            self._hold_back_no_more(stream)
+
     def _rebalance(self) -> None:
-        count = self._capped + self._uncapped
+        count = len(self._streams)
         if self._totals and count:
             self._bandwidth = self._totals[min(count, len(self._totals)) - 1]
-            self._make_room()
-        while True:
-            high, low = self._next(self._highest_cap), self._next(self._lowest_cap)
-            if high is not None and high.cap > self.level * (1 + _HAIR):
-                left = self._left(high)
-                self._forget(high)
-                self._uncap(high, left)
-            elif low is not None and low.cap <= self.level:
-                left = self._left(low)
-                self._forget(low)
-                self._cap(low, left)
-            else:
-                return
+        while self._capped and self._is_too_fast(self._streams[self._capped - 1]):
+            stream = self._streams[self._capped - 1]
+            left = self._left(stream)
+            self._hold_back_no_more(stream)
+            self._uncap(stream, left)
+        while self._capped < count and self._streams[self._capped].cap <= self.level:
+            stream = self._streams[self._capped]
+            self._cap(stream, self._left(stream))
 
-    def _make_room(self) -> None:
-        """Fewer streams may have less in all: then not even the capped ones get what they may have."""
-        high = self._next(self._highest_cap)
-        if not self._uncapped and high is not None and self._capped_rate > self._bandwidth * (1 + _HAIR):
-            left = self._left(high)
-            self._forget(high)
-            self._uncap(high, left)
+    def _is_too_fast(self, stream: Stream) -> bool:
+        """Whether a capped stream would get more than its share; without a level, all of them together."""
+        if self._capped == len(self._streams):
+            return self._capped_rate > self._bandwidth * (1 + _HAIR)
+        return stream.cap > self.level * (1 + _HAIR)
 
-    def _push(self, heap: list[_Entry], key: float, stream: Stream) -> None:
-        heapq.heappush(heap, (key, stream.order, stream.version, stream))
+    def _push(self, heap: list[_Entry], stream: Stream, cap: float, order: int) -> None:
+        heapq.heappush(heap, (stream.finish, cap, order, stream.version, stream))
 
     @staticmethod
     def _next(heap: list[_Entry]) -> Stream | None:
         """The first valid entry; stale ones are dropped on the way."""
         while heap:
-            _, _, version, stream = heap[0]
+            _, _, _, version, stream = heap[0]
             if version == stream.version:
                 return stream
             heapq.heappop(heap)

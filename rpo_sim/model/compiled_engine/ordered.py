@@ -1,7 +1,7 @@
 """Streams in the order of a key, and the one of them that finishes first: a sorted list in short blocks.
 
-As in Python's `sortedcontainers`, what is put in or taken out moves no more than a block. The last stream of
-a list is the one with the largest key, of equals the one that came first.
+As in Python's `sortedcontainers`, what is put in or taken out moves no more than a block. What the level of
+a link passes goes from the end of one list to the end of another, whose order is the other way round.
 """
 
 from typing import Any
@@ -13,12 +13,7 @@ from rpo_sim.model.compiled_engine.memory import block_at, entry_at, int_at, set
 
 @inlined
 def _stands_before(key: float, order: int, entry: Any) -> bool:
-    return bool(key < entry.key or (key == entry.key and order > entry.order))
-
-
-@inlined
-def _finishes_before(a: Any, b: Any) -> bool:
-    return bool(a.finish < b.finish or (a.finish == b.finish and a.order < b.order))
+    return bool(key < entry.key or (key == entry.key and order < entry.order))
 
 
 @inlined
@@ -75,13 +70,23 @@ def _split(run: Any, those: int, index: int) -> int:
 
 @part
 def _block_of(run: Any, those: int, key: float, order: int) -> int:
-    """The block in which such a stream stands, or would; transitions happen at the end of a list."""
+    """The block in which such a stream stands, or would."""
     index = int_at(run.last_blocks, those)
     while block_at(run, index).before >= 0:
         if not _stands_before(key, order, entry_at(run, index * BLOCK_SIZE)):
             break
         index = int(block_at(run, index).before)
     return int(index)
+
+
+@inlined
+def _write(block: Any, run: Any, at: int, key: float, order: int, job: int, finish: float) -> None:
+    """Where the entries of a block have made room for it."""
+    entry = entry_at(run, at)
+    entry.key, entry.order, entry.job, entry.finish = key, order, job, finish
+    block.count += 1
+    if block.count == 1 or (block.least >= 0 and finish < entry_at(run, block.least).finish):
+        block.least = at
 
 
 @part
@@ -99,13 +104,37 @@ def put(run: Any, those: int, key: float, order: int, job: int, finish: float) -
     while at > first and _stands_before(key, order, entry_at(run, at - 1)):
         _move(run, at - 1, at)
         at -= 1
-    entry = entry_at(run, at)
-    entry.key, entry.order, entry.job, entry.finish = key, order, job, finish
-    block.count += 1
     if block.least >= at:
         block.least += 1
-    if block.count == 1 or (block.least >= 0 and _finishes_before(entry, entry_at(run, block.least))):
-        block.least = at
+        if finish == entry_at(run, block.least).finish:
+            block.least = -1  # the newest stands before its equal
+    _write(block, run, at, key, order, job, finish)
+
+
+@part
+def _append(run: Any, those: int, key: float, order: int, job: int, finish: float) -> None:
+    """Place a stream behind all others of a list."""
+    index = int_at(run.last_blocks, those)
+    if index < 0 or block_at(run, index).count == BLOCK_SIZE:
+        index = _new_block(run, index)
+        set_int(run.last_blocks, those, index)
+    block = block_at(run, index)
+    _write(block, run, index * BLOCK_SIZE + block.count, key, order, job, finish)
+
+
+@part
+def pass_on(run: Any, source: int, target: int, finish: float) -> None:
+    """Move the last stream of a list to the end of another."""
+    index = int_at(run.last_blocks, source)
+    block = block_at(run, index)
+    block.count -= 1
+    at = index * BLOCK_SIZE + int(block.count)
+    if block.least == at:
+        block.least = -1
+    entry = entry_at(run, at)
+    _append(run, target, -entry.key, -entry.order, entry.job, finish)
+    if block.count == 0:
+        _drop_block(run, source, index)
 
 
 @part
@@ -144,11 +173,11 @@ def place_of(run: Any, those: int, key: float, order: int) -> int:
 @part
 def _look_for_least(run: Any, index: int) -> int:
     block, found = block_at(run, index), index * BLOCK_SIZE
-    finish, order = entry_at(run, found).finish, entry_at(run, found).order
+    finish = entry_at(run, found).finish
     for at in range(found + 1, found + block.count):
-        other = entry_at(run, at)
-        if other.finish < finish or (other.finish == finish and other.order < order):
-            found, finish, order = at, other.finish, other.order
+        other = entry_at(run, at).finish
+        found = at if other < finish else found
+        finish = other if other < finish else finish
     block.least = found
     return found
 
@@ -167,7 +196,7 @@ def _least_of_blocks(run: Any, index: int) -> int:
     index = int(block_at(run, index).before)
     while index >= 0:
         other = _least_of(run, index)
-        if _finishes_before(entry_at(run, other), entry_at(run, found)):
+        if entry_at(run, other).finish <= entry_at(run, found).finish:
             found = other
         index = int(block_at(run, index).before)
     return found
@@ -175,7 +204,7 @@ def _least_of_blocks(run: Any, index: int) -> int:
 
 @inlined
 def first_to_finish(run: Any, those: int) -> int:
-    """The place of the stream that finishes first, of equals the one that came first; -1 if there is none."""
+    """The place of the stream that finishes first, the first of equals; -1 if there is none."""
     index = int_at(run.last_blocks, those)
     if index < 0:
         return -1

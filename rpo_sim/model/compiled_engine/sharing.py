@@ -1,15 +1,15 @@
 """`rpo_sim.model.sharing` for the kernel: the same sums in the same order.
 
-Each stream stands in one of two lists of its link, by its cap: those that their caps hold back, with the
-times at which they finish, and the others, with the bytes at which they do. What rebalancing moves from one
-to the other stands at the end of either.
+The streams of a link, in the order of their caps, stand in two lists that end where the level is: those that
+their caps hold back, with the times at which they finish, and, the other way round, the others, with the
+bytes at which they do. What the level passes goes from the end of one to the end of the other.
 """
 
 import math
 from typing import Any
 
 from rpo_sim.model.compiled_engine.events import happen
-from rpo_sim.model.compiled_engine.jit import inlined, part
+from rpo_sim.model.compiled_engine.jit import inlined, part, wide
 from rpo_sim.model.compiled_engine.layout import ALARM, STREAM_DONE
 from rpo_sim.model.compiled_engine.memory import (
     entry_at,
@@ -20,10 +20,21 @@ from rpo_sim.model.compiled_engine.memory import (
     set_int,
     stream_at,
 )
-from rpo_sim.model.compiled_engine.ordered import first_to_finish, last, place_of, put, take_out
+from rpo_sim.model.compiled_engine.ordered import first_to_finish, last, pass_on, place_of, put, take_out
 from rpo_sim.model.sharing import _HAIR, FINISHED
 
 _CAPPED, _UNCAPPED = range(2)  # lists by cap: the last of these has the highest, the last of those the lowest
+
+
+@inlined
+def clear(run: Any, link: int, bandwidth: float) -> None:
+    """A link on which nothing was ever sent."""
+    flow = flow_at(run, link)
+    flow.bandwidth = bandwidth
+    flow.now, flow.served, flow.capped_rate, flow.order = 0.0, 0.0, 0.0, 0
+    flow.capped, flow.uncapped, flow.alarm, flow.turn = 0, 0, math.inf, 0
+    set_int(run.last_blocks, 2 * link + _CAPPED, -1)
+    set_int(run.last_blocks, 2 * link + _UNCAPPED, -1)
 
 
 @inlined
@@ -41,73 +52,72 @@ def _advance(flow: Any, now: float) -> None:
 
 
 @inlined
-def _cap(run: Any, link: int, job: int, left: float) -> None:
-    flow, stream = flow_at(run, link), stream_at(run, job)
-    stream.capped = 1
-    flow.capped += 1
-    flow.capped_rate += stream.cap
-    put(run, 2 * link + _CAPPED, stream.cap, stream.order, job, flow.now + left / stream.cap)
-
-
-@inlined
-def _uncap(run: Any, link: int, job: int, left: float) -> None:
-    flow, stream = flow_at(run, link), stream_at(run, job)
-    stream.capped = 0
-    flow.uncapped += 1
-    put(run, 2 * link + _UNCAPPED, -stream.cap, stream.order, job, flow.served + left)
-
-
-@inlined
-def _forget_capped(run: Any, link: int, at: int) -> float:
-    """Take a capped stream out; the bytes that it has left."""
-    flow, entry = flow_at(run, link), entry_at(run, at)
-    cap, left = entry.key, (entry.finish - flow.now) * entry.key
-    take_out(run, 2 * link + _CAPPED, at)
+def _hold_back_no_more(flow: Any, cap: float) -> None:
     flow.capped -= 1
     flow.capped_rate = flow.capped_rate - cap if flow.capped else 0.0
-    return float(left)
 
 
 @inlined
-def _forget_uncapped(run: Any, link: int, at: int) -> float:
-    """Take an uncapped stream out; the bytes that it has left."""
-    flow = flow_at(run, link)
-    left = entry_at(run, at).finish - flow.served
+def _forget_capped(run: Any, link: int, at: int) -> None:
+    _hold_back_no_more(flow_at(run, link), entry_at(run, at).key)
+    take_out(run, 2 * link + _CAPPED, at)
+
+
+@inlined
+def _forget_uncapped(run: Any, link: int, at: int) -> None:
     take_out(run, 2 * link + _UNCAPPED, at)
-    flow.uncapped -= 1
-    return float(left)
+    flow_at(run, link).uncapped -= 1
 
 
 @inlined
-def _adapt(plan: Any, run: Any, link: int) -> None:
-    """The throughput of as many streams as there are; less may be too little even for the capped ones."""
-    flow, limits = flow_at(run, link), link_at(plan, link)
-    count = flow.capped + flow.uncapped
-    if limits.totals == 0 or count == 0:
-        return
-    flow.bandwidth = real_at(run.totals, limits.first_total + min(count, limits.totals) - 1)
-    high = last(run, 2 * link + _CAPPED)
-    if not flow.uncapped and high >= 0 and flow.capped_rate > flow.bandwidth * (1 + _HAIR):
-        job = entry_at(run, high).job
-        _uncap(run, link, job, _forget_capped(run, link, high))
+def _is_too_fast(flow: Any, cap: float) -> bool:
+    """Whether a capped stream would get more than its share; without a level, all of them together."""
+    if flow.uncapped == 0:
+        return bool(flow.capped_rate > flow.bandwidth * (1 + _HAIR))
+    return bool(cap > _level(flow) * (1 + _HAIR))
 
 
 @part
 def _rebalance(plan: Any, run: Any, link: int) -> None:
-    _adapt(plan, run, link)
-    flow = flow_at(run, link)
-    while True:
-        level = _level(flow)
-        high = last(run, 2 * link + _CAPPED)
-        if high >= 0 and entry_at(run, high).key > level * (1 + _HAIR):
-            job = entry_at(run, high).job
-            _uncap(run, link, job, _forget_capped(run, link, high))
-            continue
-        low = last(run, 2 * link + _UNCAPPED)
-        if low < 0 or -entry_at(run, low).key > level:
-            return
-        job = entry_at(run, low).job
-        _cap(run, link, job, _forget_uncapped(run, link, low))
+    """Give each stream its share again."""
+    flow, limits = flow_at(run, link), link_at(plan, link)
+    count = flow.capped + flow.uncapped
+    if limits.totals and count:
+        flow.bandwidth = real_at(run.totals, limits.first_total + min(count, limits.totals) - 1)
+    while flow.capped:
+        entry = entry_at(run, last(run, 2 * link + _CAPPED))
+        if not _is_too_fast(flow, entry.key):
+            break
+        left = (entry.finish - flow.now) * entry.key
+        _hold_back_no_more(flow, entry.key)
+        flow.uncapped += 1
+        stream_at(run, entry.job).capped = 0
+        pass_on(run, 2 * link + _CAPPED, 2 * link + _UNCAPPED, flow.served + left)
+    while flow.uncapped:
+        entry = entry_at(run, last(run, 2 * link + _UNCAPPED))
+        cap = -entry.key
+        if cap > _level(flow):
+            break
+        left = entry.finish - flow.served
+        flow.uncapped -= 1
+        flow.capped += 1
+        flow.capped_rate += cap
+        stream_at(run, entry.job).capped = 1
+        pass_on(run, 2 * link + _UNCAPPED, 2 * link + _CAPPED, flow.now + left / cap)
+
+
+@inlined
+def next_finish(run: Any, link: int) -> float:
+    """When the next stream finishes if nothing changes; inf on an idle link."""
+    flow, at = flow_at(run, link), math.inf
+    capped = first_to_finish(run, 2 * link + _CAPPED)
+    uncapped = first_to_finish(run, 2 * link + _UNCAPPED)
+    if capped >= 0:
+        at = entry_at(run, capped).finish
+    if uncapped >= 0:
+        finish = entry_at(run, uncapped).finish
+        at = min(at, flow.now + max(finish - flow.served, 0.0) / _level(flow))
+    return float(max(at, flow.now))
 
 
 @part
@@ -116,15 +126,7 @@ def _set_alarm(run: Any, link: int) -> None:
     flow = flow_at(run, link)
     flow.turn += 1
     flow.alarm = math.inf
-    at = math.inf
-    capped = first_to_finish(run, 2 * link + _CAPPED)
-    uncapped = first_to_finish(run, 2 * link + _UNCAPPED)
-    if capped >= 0:
-        at = entry_at(run, capped).finish
-    if uncapped >= 0:
-        finish = entry_at(run, uncapped).finish
-        at = min(at, flow.now + max(finish - flow.served, 0.0) / _level(flow))
-    at = max(at, flow.now)
+    at = next_finish(run, link)
     if at == math.inf:
         return
     at = run.now + (at - run.now)
@@ -136,44 +138,50 @@ def _set_alarm(run: Any, link: int) -> None:
 
 
 @inlined
-def _is_capped_at_once(plan: Any, run: Any, link: int, cap: float) -> bool:
-    """Whether the first thing that rebalancing would do is to cap a stream that has come in uncapped."""
-    if link_at(plan, link).totals:
-        return False  # it would adapt the throughput first
-    flow, high, low = flow_at(run, link), last(run, 2 * link + _CAPPED), last(run, 2 * link + _UNCAPPED)
-    level = float((flow.bandwidth - flow.capped_rate) / (flow.uncapped + 1))
-    if high >= 0 and entry_at(run, high).key > level * (1 + _HAIR):
-        return False
-    return bool(cap <= level and (low < 0 or cap < -entry_at(run, low).key))
+def add(plan: Any, run: Any, link: int, job: int, bytes_: float, cap: float) -> None:
+    """Start a transfer, without an alarm."""
+    flow, stream = flow_at(run, link), stream_at(run, job)
+    _advance(flow, run.now)
+    order = flow.order
+    flow.order += 1
+    stream.bytes_, stream.cap, stream.order, stream.link = bytes_, cap, order, link
+    stream.finished, stream.settled = 0, 0
+    stream.capped = 0
+    if flow.capped and cap < entry_at(run, last(run, 2 * link + _CAPPED)).key:
+        stream.capped = 1
+        flow.capped += 1
+        flow.capped_rate += cap
+        put(run, 2 * link + _CAPPED, cap, order, job, flow.now + bytes_ / cap)
+    else:
+        flow.uncapped += 1
+        put(run, 2 * link + _UNCAPPED, -cap, -order, job, flow.served + bytes_)
+    _rebalance(plan, run, link)
 
 
 @part
 def send(plan: Any, run: Any, link: int, job: int, bytes_: float, cap: float) -> None:
     """Start a transfer; the job is resumed when it has finished."""
-    flow, stream = flow_at(run, link), stream_at(run, job)
-    _advance(flow, run.now)
-    stream.bytes_, stream.cap, stream.order, stream.link = bytes_, cap, flow.order, link
-    stream.finished, stream.settled = 0, 0
-    flow.order += 1
-    if _is_capped_at_once(plan, run, link, cap):
-        _cap(run, link, job, (flow.served + bytes_) - flow.served)
-    else:
-        _uncap(run, link, job, bytes_)
-    _rebalance(plan, run, link)
+    add(plan, run, link, job, bytes_, cap)
     _set_alarm(run, link)
 
 
-@part
-def give_up(plan: Any, run: Any, job: int) -> None:
-    """Stop a transfer that has not finished."""
-    link = stream_at(run, job).link
+@inlined
+def remove(plan: Any, run: Any, link: int, job: int) -> None:
+    """Stop a transfer that has not finished, without an alarm."""
     _advance(flow_at(run, link), run.now)
     stream = stream_at(run, job)
     if stream.capped:
         _forget_capped(run, link, place_of(run, 2 * link + _CAPPED, stream.cap, stream.order))
     else:
-        _forget_uncapped(run, link, place_of(run, 2 * link + _UNCAPPED, -stream.cap, stream.order))
+        _forget_uncapped(run, link, place_of(run, 2 * link + _UNCAPPED, -stream.cap, -stream.order))
     _rebalance(plan, run, link)
+
+
+@part
+def give_up(plan: Any, run: Any, job: int) -> None:
+    """Stop a transfer that has not finished."""
+    link = wide(stream_at(run, job).link)
+    remove(plan, run, link, job)
     _set_alarm(run, link)
 
 
@@ -215,9 +223,9 @@ def _take_off_uncapped(run: Any, link: int) -> int:
     return job
 
 
-@part
-def ring(plan: Any, run: Any, link: int) -> None:
-    """The alarm of a link: tell the streams that have finished, in the order in which they started."""
+@inlined
+def finished(plan: Any, run: Any, link: int) -> int:
+    """Take off the streams that have finished, into a table in the order in which they started; how many."""
     count = 0
     _advance(flow_at(run, link), run.now)
     job = _take_off_capped(run, link)
@@ -231,7 +239,13 @@ def ring(plan: Any, run: Any, link: int) -> None:
         count += 1
         job = _take_off_uncapped(run, link)
     _rebalance(plan, run, link)
-    for i in range(count):
+    return count
+
+
+@part
+def ring(plan: Any, run: Any, link: int) -> None:
+    """The alarm of a link: tell the streams that have finished, in the order in which they started."""
+    for i in range(finished(plan, run, link)):
         stream = stream_at(run, int_at(run.finished, i))
         stream.finished = 1
         happen(run, STREAM_DONE, int_at(run.finished, i), stream.turn)
