@@ -9,7 +9,9 @@ from rpo_sim.model.plan import Plan
 Engine = Literal["simpy", "compiled"]
 Asked = Literal["simpy", "compiled", "auto"]
 
-WORTHWHILE = 50_000  # VM-restores: about two seconds of SimPy; to load what competing copies need takes one
+WORTHWHILE = (
+    5_000  # VM-restores: about a fifth of a second of SimPy, and loading the kernel takes a third of it
+)
 WORTH_COMPILING = 1_000_000  # about 40 seconds of SimPy; compiling takes about 20, once
 _INSTALL = "pip install 'rpo-sim[fast]'"
 

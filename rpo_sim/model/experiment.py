@@ -82,7 +82,7 @@ def simulate(
     if engine == "compiled":
         from rpo_sim.model import compiled_engine
 
-        compiled_engine.prepare(plan, seed)
+        compiled_engine.prepare()
     gathered = Gathered(plan, blocks, exact=blocks * RUNS_PER_BLOCK * plan.n_vms <= exact_cells)
     interrupted = False
     try:

@@ -60,14 +60,14 @@ def is_kept() -> bool:
     return kept() is not None
 
 
-def prepare(plan: Plan, seed: int) -> None:
+def prepare() -> None:
     """Compile the kernel now if it was not yet: once, before many workers would each do so."""
-    from rpo_sim.model.block_runs import run_block
+    from rpo_sim.model.compiled_engine import entries
 
     if not is_kept():
         sys.stderr.write("compiling the kernel, once: this takes about half a minute …\n")
         sys.stderr.flush()
-        run_block(plan, seed, 0, "compiled")
+        entries.load()
 
 
 def fill(keys: Any, counts: Any, attempt: int, first_run: int, quantiles: Any, out: Any) -> None:

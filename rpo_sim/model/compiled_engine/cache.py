@@ -19,7 +19,8 @@ from platformdirs import user_cache_path
 
 _KEPT = 3  # folders of other versions that may still be in use
 _NOT_COMPILED = {
-    "__init__.py", "addresses.py", "cache.py", "engine.py", "entries.py", "lower.py", "since.py", "state.py",
+    "__init__.py", "addresses.py", "cache.py", "copies.py", "engine.py", "entries.py", "lower.py", "since.py",
+    "state.py",
 }  # fmt: skip
 _SUM = 16  # bytes before the code: a process that loads damaged code may die of it
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from rpo_sim.model.change import ChangeCurve
-from rpo_sim.model.compiled_engine import copy_tables, layout
-from rpo_sim.model.compiled_engine.copy_runs import POLICIES, simulate
-from rpo_sim.model.compiled_engine.memory import address
+from rpo_sim.model.compiled_engine import copy_layout, layout
+from rpo_sim.model.compiled_engine.addresses import address
+from rpo_sim.model.compiled_engine.entries import simulate
 from rpo_sim.model.compiled_engine.state import Tables, run_state
 from rpo_sim.model.plan import CopyPlan, Plan, TransferPlan
 from rpo_sim.model.protection.link_clock import LinkClock
@@ -26,7 +26,7 @@ def protect(plan: Plan, copies: list[tuple[CopyPlan, Attempts]]) -> list[Points]
     made = _tables(plan, competing, pools, links)
     flows = _flows(plan, len(made.tables["turns"]), links)
     state, runs, row = run_state(flows.row), int(made.row.n_runs), 0
-    while (row := simulate(made.record, flows.record, state.record, row)) < runs:
+    while (row := simulate(made.at, flows.at, state.at, row)) < runs:
         for one in competing:
             one.grow()
         _put_copies(made, competing)
@@ -39,9 +39,9 @@ class _Competing:
     def __init__(self, copy: CopyPlan, attempts: Attempts, pools: list[int], links: list[int]) -> None:
         self.copy, self.attempts, self.transfer = copy, attempts, copy.transfer
         assert self.transfer is None or copy.overlap not in ("allow", "replace"), "refused on loading"
-        self.tables = Tables(copy_tables.COPY)
+        self.tables = Tables(copy_layout.COPY)
         me, back_to_back = self.tables.row, copy.every is None
-        me.policy = POLICIES.index("queue" if back_to_back else copy.overlap)
+        me.policy = copy_layout.POLICIES.index("queue" if back_to_back else copy.overlap)
         me.hold, me.timeout, me.back_to_back = copy.hold, copy.timeout, back_to_back
         me.cut_before_slot, me.cycles = copy.cut_before_slot, attempts.full is not None
         me.pool = len(pools) if copy.pool is None else pools.index(copy.pool)
@@ -93,11 +93,11 @@ class _Competing:
 
 def _tables(plan: Plan, competing: list[_Competing], pools: list[int], links: list[int]) -> Tables:
     """All that the kernel asks about copies, pools and links."""
-    made = Tables(copy_tables.COPIES)
+    made = Tables(copy_layout.COPIES)
     whole, (runs, vms) = made.row, competing[0].attempts.lag.shape
     whole.n_copies, whole.n_vms, whole.n_runs = len(competing), vms, runs
     whole.n_links, whole.n_pools, whole.n_groups = len(links), len(pools) + 1, len(plan.groups)
-    slots = np.zeros(len(pools) + 1, copy_tables.POOL)
+    slots = np.zeros(len(pools) + 1, copy_layout.POOL)
     slots["capacity"] = [*(plan.pools[pool].capacity for pool in pools), _ENDLESS]
     amounts, changes = _amounts(plan, [one.transfer for one in competing])
     made.put("pools", slots)
@@ -106,18 +106,30 @@ def _tables(plan: Plan, competing: list[_Competing], pools: list[int], links: li
     made.put("changes", changes)
     made.put("groups", np.array([g for g, group in enumerate(plan.groups) for _ in group.vms], np.int32))
     made.put("begins", np.min([one.attempts.due.min(axis=(0, 2)) for one in competing], axis=0))
-    made.put("turns", np.zeros(len(competing) * vms, copy_tables.TURN))
+    made.put("turns", np.zeros(len(competing) * vms, copy_layout.TURN))
+    made.put("sends", np.empty(len(competing) * vms, copy_layout.AHEAD))
     _put_copies(made, competing)
     return made
 
 
 def _put_copies(made: Tables, competing: list[_Competing]) -> None:
     made.put("copies", np.concatenate([one.tables.record for one in competing]))
+    made.put("heaps", _heaps(made, competing))
+
+
+def _heaps(made: Tables, competing: list[_Competing]) -> Any:
+    """Room for every due run at once, of which little is ever touched."""
+    heaps = np.zeros(copy_layout.ASKED + int(made.row.n_pools), copy_layout.HEAP)
+    rows = int(made.row.n_vms) * sum(int(one.tables.row.rows) for one in competing) + len(competing) + 1
+    for i, heap in enumerate(heaps):
+        made.tables[f"heap {i}"] = np.empty(rows, copy_layout.AHEAD)
+        heap.rows = address(made.tables[f"heap {i}"])
+    return heaps
 
 
 def _wires(made: Tables, plan: Plan, competing: list[_Competing], links: list[int]) -> Any:
     """The links, each with the changes of its state."""
-    wires = np.zeros(max(len(links), 1), copy_tables.WIRE)
+    wires = np.zeros(max(len(links), 1), copy_layout.WIRE)
     for wire, link in zip(wires, links, strict=False):
         limits = plan.links[link]
         wire.bandwidth = limits.bytes_per_second
@@ -137,7 +149,7 @@ def _clock(competing: list[_Competing], link: int) -> LinkClock | None:
 
 def _amounts(plan: Plan, transfers: list[TransferPlan | None]) -> tuple[Any, Any]:
     """What a run moves of a VM, by copy and group, and the points of the curves."""
-    amounts = np.zeros(max(len(transfers) * len(plan.groups), 1), copy_tables.AMOUNT)
+    amounts = np.zeros(max(len(transfers) * len(plan.groups), 1), copy_layout.AMOUNT)
     points: list[tuple[float, float, float]] = []
     for c, transfer in enumerate(transfers):
         if transfer is None:
@@ -151,7 +163,7 @@ def _amounts(plan: Plan, transfers: list[TransferPlan | None]) -> tuple[Any, Any
             else:
                 amount.first, amount.count, amount.most = len(points), len(rule.windows), rule.most
                 points += _curve(rule)
-    return amounts, np.array(points or [(0.0, 0.0, 0.0)], dtype=copy_tables.CHANGE)
+    return amounts, np.array(points or [(0.0, 0.0, 0.0)], dtype=copy_layout.CHANGE)
 
 
 def _curve(rule: ChangeCurve) -> list[tuple[float, float, float]]:

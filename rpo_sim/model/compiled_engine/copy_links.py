@@ -5,11 +5,20 @@ Compare with `rpo_sim.model.simpy_engine.copy_link`, `rpo_sim.model.protection.l
 link, one run of them is sent at a time.
 """
 
-import heapq
 import math
 from typing import Any
 
-from rpo_sim.model.compiled_engine.copy_tables import amount_at, change_at, copy_at, turn_at, wire_at
+from rpo_sim.model.compiled_engine.copy_heaps import push
+from rpo_sim.model.compiled_engine.copy_layout import LATE
+from rpo_sim.model.compiled_engine.copy_tables import (
+    amount_at,
+    change_at,
+    copy_at,
+    heap_at,
+    send_at,
+    turn_at,
+    wire_at,
+)
 from rpo_sim.model.compiled_engine.jit import inlined, part
 from rpo_sim.model.compiled_engine.memory import byte_at, int_at, real_at, set_int
 from rpo_sim.model.compiled_engine.sharing import add, clear, finished, next_finish, remove
@@ -79,10 +88,10 @@ def _bytes(c: Any, copy: int, number: int, vm: int, cut_at: float) -> float:
 
 
 @part
-def _set_alarm(c: Any, h: Any, link: int, sequence: int) -> None:
+def _set_alarm(c: Any, flows: Any, link: int, sequence: int) -> None:
     """Wake the link when its next stream finishes; an alarm set before does not count any more."""
     wire = wire_at(c, link)
-    wire.due, wire.alarm, wire.sequence = next_finish(h.run, link), math.inf, sequence
+    wire.due, wire.alarm, wire.sequence = next_finish(flows.run, link), math.inf, sequence
     if wire.due == math.inf:
         return
     at = wire.due
@@ -92,7 +101,7 @@ def _set_alarm(c: Any, h: Any, link: int, sequence: int) -> None:
 
 
 @inlined
-def ask_to_send(c: Any, h: Any, copy: int, number: int, vm: int, cut_at: float) -> None:
+def ask_to_send(c: Any, copy: int, number: int, vm: int, cut_at: float) -> None:
     """Have the bytes of a run moved, before anything else happens.
 
     Not at once, so that much of the kernel need not be compiled with all of a link in it. The alarm and the
@@ -100,34 +109,38 @@ def ask_to_send(c: Any, h: Any, copy: int, number: int, vm: int, cut_at: float) 
     """
     turn = turn_at(c, copy * c.n_vms + vm)
     turn.cut_at, turn.arrived = cut_at, 1  # unless it times out
-    h.sends.append((copy, number, vm, c.events + 1))
+    asked = send_at(c, c.n_sends)
+    asked.copy, asked.number, asked.vm, asked.first = copy, number, vm, c.events + 1
+    c.n_sends += 1
     c.events += 2
 
 
 @part
-def send(c: Any, h: Any) -> None:
+def send(c: Any, flows: Any) -> None:
     """Start to move the bytes of the runs that asked for it."""
-    for copy, number, vm, sequence in h.sends:
+    for i in range(c.n_sends):
+        asked = send_at(c, i)
+        copy, number, vm, sequence = asked.copy, asked.number, asked.vm, asked.first
         me, turn = copy_at(c, copy), turn_at(c, copy * c.n_vms + vm)
         bytes_ = _bytes(c, copy, number, vm, turn.cut_at)
-        h.run.now = _up(c, me.link)
-        add(h.plan, h.run, me.link, copy * c.n_vms + vm, bytes_, wire_at(c, me.link).cap)
-        _set_alarm(c, h, me.link, sequence)
+        flows.run.now = _up(c, me.link)
+        add(flows.plan, flows.run, me.link, copy * c.n_vms + vm, bytes_, wire_at(c, me.link).cap)
+        _set_alarm(c, flows, me.link, sequence)
         if me.timeout < math.inf:
-            heapq.heappush(h.late, (c.now + me.timeout, sequence + 1, copy, number, vm))
-    h.sends.clear()
+            push(heap_at(c, LATE), c.now + me.timeout, sequence + 1, 0, copy, number, vm)
+    c.n_sends = 0
 
 
 @part
-def give_up(c: Any, h: Any, copy: int, vm: int) -> None:
+def give_up(c: Any, flows: Any, copy: int, vm: int) -> None:
     """Stop a transfer that has not finished; it is the one that is told of next."""
     link, stream = copy_at(c, copy).link, copy * c.n_vms + vm
-    h.run.now = _up(c, link)
-    remove(h.plan, h.run, link, stream)
+    flows.run.now = _up(c, link)
+    remove(flows.plan, flows.run, link, stream)
     c.events += 1
-    _set_alarm(c, h, link, c.events)
+    _set_alarm(c, flows, link, c.events)
     turn_at(c, stream).arrived = 0
-    set_int(h.run.finished, 0, stream)
+    set_int(flows.run.finished, 0, stream)
     c.told, c.n_sent = 0, 1
 
 
@@ -148,20 +161,20 @@ def next_alarm(c: Any) -> int:
 
 
 @part
-def ring(c: Any, h: Any) -> None:
+def ring(c: Any, flows: Any) -> None:
     """The first alarm of a link: take off what has arrived, to be told of one by one before anything else."""
     link = next_alarm(c)
     c.now = wire_at(c, link).alarm
-    h.run.now = max(_up(c, link), wire_at(c, link).due)
-    c.told, c.n_sent = 0, finished(h.plan, h.run, link)
+    flows.run.now = max(_up(c, link), wire_at(c, link).due)
+    c.told, c.n_sent = 0, finished(flows.plan, flows.run, link)
     c.events += 1
-    _set_alarm(c, h, link, c.events)
+    _set_alarm(c, flows, link, c.events)
 
 
 @part
-def clear_links(c: Any, h: Any) -> None:
+def clear_links(c: Any, flows: Any) -> None:
     """Links on which nothing was ever sent."""
-    h.run.n_blocks, h.run.free_block = 0, -1
+    flows.run.n_blocks, flows.run.free_block = 0, -1
     for link in range(c.n_links):
-        clear(h.run, link, wire_at(c, link).bandwidth)
+        clear(flows.run, link, wire_at(c, link).bandwidth)
         wire_at(c, link).alarm = math.inf

@@ -5,10 +5,11 @@ function by function. Events of one time come in SimPy's order: ends of runs and
 due and what times out; each as they were scheduled.
 """
 
-import heapq
 import math
 from typing import Any
 
+from rpo_sim.model.compiled_engine.copy_heaps import pop, push
+from rpo_sim.model.compiled_engine.copy_layout import ASKED, ENDS, LATE
 from rpo_sim.model.compiled_engine.copy_links import (
     ask_to_send,
     clear_links,
@@ -17,11 +18,19 @@ from rpo_sim.model.compiled_engine.copy_links import (
     ring,
     send,
 )
-from rpo_sim.model.compiled_engine.copy_tables import Ahead, copy_at, slots_at, turn_at, wire_at
-from rpo_sim.model.compiled_engine.jit import compiled, inlined, part
-from rpo_sim.model.compiled_engine.memory import int_at, long_at, real_at, set_real
+from rpo_sim.model.compiled_engine.copy_tables import (
+    Flows,
+    ahead_at,
+    copies_at,
+    copy_at,
+    heap_at,
+    slots_at,
+    turn_at,
+    wire_at,
+)
+from rpo_sim.model.compiled_engine.jit import inlined, part
+from rpo_sim.model.compiled_engine.memory import int_at, long_at, plan_at, real_at, run_at, set_real
 
-POLICIES = ("allow", "queue", "coalesce", "replace", "skip")
 _ALLOW, _QUEUE, _COALESCE, _REPLACE = range(4)
 _NONE, _SEND, _SENT, _END, _ALARM, _LAST = range(6)
 
@@ -43,51 +52,57 @@ def _cut(c: Any, copy: int, number: int, vm: int, asked_at: float, granted_at: f
 
 
 @part
-def _end_after(c: Any, h: Any, seconds: float, copy: int, number: int, vm: int, asked_at: float) -> None:
+def _end_after(c: Any, seconds: float, copy: int, number: int, vm: int, asked_at: float) -> None:
     c.events += 1
-    heapq.heappush(h.ends, (c.now + seconds, c.events, copy, number, vm, asked_at, c.now))
+    ends = heap_at(c, ENDS)
+    new = ahead_at(ends, 0)
+    new.asked_at, new.granted_at = asked_at, c.now
+    push(ends, c.now + seconds, c.events, 0, copy, number, vm)
 
 
 @part
-def _granted(c: Any, h: Any, copy: int, number: int, vm: int, asked_at: float) -> None:
+def _granted(c: Any, copy: int, number: int, vm: int, asked_at: float) -> None:
     """Begin a run that has its slot."""
     me = copy_at(c, copy)
     turn_at(c, copy * c.n_vms + vm).working = 1
     if me.link >= 0:
-        ask_to_send(c, h, copy, number, vm, _cut(c, copy, number, vm, asked_at, c.now))
+        ask_to_send(c, copy, number, vm, _cut(c, copy, number, vm, asked_at, c.now))
     else:
-        _end_after(c, h, real_at(me.busy, _place(c, number, vm)), copy, number, vm, asked_at)
+        _end_after(c, real_at(me.busy, _place(c, number, vm)), copy, number, vm, asked_at)
 
 
 @part
-def _start(c: Any, h: Any, copy: int, number: int, vm: int) -> None:
+def _start(c: Any, copy: int, number: int, vm: int) -> None:
     """Ask for a slot: granted now, or when one comes free."""
     turn, slots = turn_at(c, copy * c.n_vms + vm), slots_at(c, copy_at(c, copy).pool)
     turn.current, turn.working = number, 0
     if slots.free > 0:
         slots.free -= 1
-        _granted(c, h, copy, number, vm, c.now)
+        _granted(c, copy, number, vm, c.now)
         return
     c.requests += 1
-    heapq.heappush(h.asked[copy_at(c, copy).pool], (c.now, vm, c.requests, copy, number))
+    push(heap_at(c, ASKED + copy_at(c, copy).pool), c.now, vm, c.requests, copy, number, vm)
 
 
 @part
-def _release(c: Any, h: Any, pool: int) -> None:
+def _release(c: Any, pool: int) -> None:
     """Hand a slot to the first who waits; a run that was replaced meanwhile does not."""
-    while len(h.asked[pool]) > 0:
-        asked_at, vm, _, copy, number = heapq.heappop(h.asked[pool])
+    asked = heap_at(c, ASKED + pool)
+    while asked.count > 0:
+        pop(asked)
+        first = ahead_at(asked, 0)
+        asked_at, vm, copy, number = first.time, first.vm, first.copy, first.number
         if copy_at(c, copy).policy != _REPLACE or turn_at(c, copy * c.n_vms + vm).current == number:
-            _granted(c, h, copy, number, vm, asked_at)
+            _granted(c, copy, number, vm, asked_at)
             return
     slots_at(c, pool).free += 1
 
 
 @part
-def _is_due(c: Any, h: Any, copy: int, number: int, vm: int) -> None:
+def _is_due(c: Any, copy: int, number: int, vm: int) -> None:
     me, turn = copy_at(c, copy), turn_at(c, copy * c.n_vms + vm)
     if me.policy == _ALLOW or turn.current < 0:
-        _start(c, h, copy, number, vm)
+        _start(c, copy, number, vm)
     elif me.policy == _QUEUE or (me.policy == _COALESCE and turn.n_waiting == 0):
         if turn.n_waiting == 0:
             turn.next_waiting = number
@@ -95,12 +110,12 @@ def _is_due(c: Any, h: Any, copy: int, number: int, vm: int) -> None:
     elif me.policy == _REPLACE:
         turn.current = -1
         if turn.working:
-            _release(c, h, me.pool)
-        _start(c, h, copy, number, vm)
+            _release(c, me.pool)
+        _start(c, copy, number, vm)
 
 
 @part
-def _look(c: Any, h: Any, copy: int) -> None:
+def _look(c: Any, copy: int) -> None:
     """Look at due runs whose time has come, and again when that of the next has."""
     me = copy_at(c, copy)
     size = me.due_rows * c.n_vms
@@ -114,10 +129,10 @@ def _look(c: Any, h: Any, copy: int) -> None:
             me.looked = at
             if at > c.now:
                 c.events += 1
-                heapq.heappush(h.late, (c.now + (at - c.now), c.events, copy, -1, -1))
+                push(heap_at(c, LATE), c.now + (at - c.now), c.events, 0, copy, -1, -1)
                 return
         me.position += 1
-        _is_due(c, h, copy, number, vm)
+        _is_due(c, copy, number, vm)
 
 
 @part
@@ -129,26 +144,36 @@ def _write_down(c: Any, copy: int, number: int, vm: int, cut_at: float) -> None:
 
 
 @part
-def _give_back(c: Any, h: Any, copy: int, vm: int) -> None:
+def _give_back(c: Any, copy: int, vm: int) -> None:
     """Give a slot back; the VM is free again for a run that waited."""
     me, turn = copy_at(c, copy), turn_at(c, copy * c.n_vms + vm)
-    _release(c, h, me.pool)
+    _release(c, me.pool)
     if me.policy == _ALLOW:
         return
     turn.current = -1
     if turn.n_waiting > 0:
         turn.next_waiting += 1
         turn.n_waiting -= 1
-        _start(c, h, copy, turn.next_waiting - 1, vm)
+        _start(c, copy, turn.next_waiting - 1, vm)
 
 
 @part
-def _ended(c: Any, h: Any) -> None:
+def _ended(c: Any) -> None:
     """What ends first: a run, or the hold of one that is then sent."""
-    c.now, _, copy, number, vm, asked_at, granted_at = heapq.heappop(h.ends)
+    ends = heap_at(c, ENDS)
+    pop(ends)
+    first = ahead_at(ends, 0)
+    copy, number, vm, asked_at, granted_at = (
+        first.copy,
+        first.number,
+        first.vm,
+        first.asked_at,
+        first.granted_at,
+    )
+    c.now = first.time
     me = copy_at(c, copy)
     if me.link >= 0:
-        _start(c, h, copy, number, vm)
+        _start(c, copy, number, vm)
         return
     if me.policy == _REPLACE and turn_at(c, copy * c.n_vms + vm).current != number:
         return  # cancelled: its slot was given back then
@@ -157,13 +182,13 @@ def _ended(c: Any, h: Any) -> None:
         at_once = delay == 0 or me.hold > 0
         cut_at = _cut(c, copy, number, vm, asked_at, granted_at) if at_once else granted_at + delay
         _write_down(c, copy, number, vm, cut_at)
-    _give_back(c, h, copy, vm)
+    _give_back(c, copy, vm)
 
 
 @part
-def _sent(c: Any, h: Any) -> None:
+def _sent(c: Any, flows: Any) -> None:
     """A transfer has arrived, or has timed out; back to back the next is sent, if before the failure."""
-    stream = int_at(h.run.finished, c.told)
+    stream = int_at(flows.run.finished, c.told)
     c.told += 1
     copy, vm = stream // c.n_vms, stream % c.n_vms
     me, turn = copy_at(c, copy), turn_at(c, stream)
@@ -171,34 +196,39 @@ def _sent(c: Any, h: Any) -> None:
     if turn.arrived and real_at(me.cut_delay, _place(c, number, vm)) < math.inf:
         turn.last_cut = turn.cut_at
         _write_down(c, copy, number, vm, turn.cut_at)
-    _give_back(c, h, copy, vm)
+    _give_back(c, copy, vm)
     if not me.back_to_back or c.now + me.hold > real_at(me.until, c.row):
         return
     if number + 1 == me.rows:
         c.short = 1
     elif me.hold > 0:
-        _end_after(c, h, me.hold, copy, number + 1, vm, 0.0)
+        _end_after(c, me.hold, copy, number + 1, vm, 0.0)
     else:
-        _start(c, h, copy, number + 1, vm)
+        _start(c, copy, number + 1, vm)
 
 
 @part
-def _last_of_all(c: Any, h: Any) -> None:
+def _last_of_all(c: Any, flows: Any) -> None:
     """What comes after all else of its instant: due runs, or the time-out of a transfer."""
-    c.now, _, copy, number, vm = heapq.heappop(h.late)
+    late = heap_at(c, LATE)
+    pop(late)
+    first = ahead_at(late, 0)
+    copy, number, vm = first.copy, first.number, first.vm
+    c.now = first.time
     if number < 0:
-        _look(c, h, copy)
+        _look(c, copy)
     elif turn_at(c, copy * c.n_vms + vm).current == number:  # else it has arrived
-        give_up(c, h, copy, vm)
+        give_up(c, flows, copy, vm)
 
 
 @part
-def _clear(c: Any, h: Any, row: int) -> None:
+def _clear(c: Any, flows: Any, row: int) -> None:
     c.row, c.now, c.events, c.requests = row, real_at(c.begins, row), 0, 0
-    c.n_sent, c.told, c.short = 0, 0, 0
+    c.n_sends, c.n_sent, c.told, c.short = 0, 0, 0, 0
+    for heap in range(ASKED + c.n_pools):
+        heap_at(c, heap).count = 0
     for pool in range(c.n_pools):
         slots_at(c, pool).free = slots_at(c, pool).capacity
-        h.asked[pool].clear()
     for copy in range(c.n_copies):
         me = copy_at(c, copy)
         me.position, me.looked = 0, -math.inf
@@ -207,58 +237,52 @@ def _clear(c: Any, h: Any, row: int) -> None:
             turn = turn_at(c, copy * c.n_vms + vm)
             turn.current, turn.working, turn.next_waiting, turn.n_waiting = -1, 0, 1, later
             turn.last_cut = math.nan
-    clear_links(c, h)
+    clear_links(c, flows)
 
 
 @part
-def _what_comes(c: Any, h: Any) -> int:
+def _what_comes(c: Any) -> int:
     """Which comes next; none at the end."""
-    if len(h.sends) > 0:
+    if c.n_sends > 0:
         return _SEND
     if c.told < c.n_sent:
         return _SENT
     link, what, time, sequence = next_alarm(c), _NONE, math.inf, 0
+    ends, late = heap_at(c, ENDS), heap_at(c, LATE)
     if link >= 0:
         what, time, sequence = _ALARM, wire_at(c, link).alarm, wire_at(c, link).sequence
-    if len(h.ends) > 0 and (what == _NONE or (h.ends[0][0], h.ends[0][1]) < (time, sequence)):
-        what, time = _END, h.ends[0][0]
-    if len(h.late) > 0 and (what == _NONE or h.late[0][0] < time):
+    if ends.count > 0:
+        end = ahead_at(ends, 1)
+        if what == _NONE or end.time < time or (end.time == time and end.first < sequence):
+            what, time = _END, end.time
+    if late.count > 0 and (what == _NONE or ahead_at(late, 1).time < time):
         what = _LAST
     return what
 
 
-@compiled
-def simulate(copies: Any, plan: Any, run: Any, first: int) -> int:
-    """Runs from ``first`` to the end of the block; the number of one that needs more rows, to go on from."""
-    c = copies[0]
+def simulate(copies: int, plan: int, run: int, first: int) -> int:
+    """Runs from ``first`` to the end of the block; the number of one that needs more rows, to go on from.
+
+    All but ``first`` are addresses of records.
+    """
+    c, flows = copies_at(copies), Flows(plan_at(plan), run_at(run))
     for row in range(first, c.n_runs):
-        h = Ahead(  # whose lists tell their types
-            [(0.0, 0, 0, 0, 0, 0.0, 0.0)],
-            [(0.0, 0, 0, 0, 0)],
-            [[(0.0, 0, 0, 0, 0)] for _ in range(c.n_pools)],
-            [(0, 0, 0, 0)],
-            plan[0],
-            run[0],
-        )
-        h.ends.clear()
-        h.late.clear()
-        h.sends.clear()
-        _clear(c, h, row)
+        _clear(c, flows, row)
         for copy in range(c.n_copies):
-            _look(c, h, copy)
-        what = _what_comes(c, h)
+            _look(c, copy)
+        what = _what_comes(c)
         while what != _NONE and not c.short:
             if what == _SEND:
-                send(c, h)
+                send(c, flows)
             elif what == _SENT:
-                _sent(c, h)
+                _sent(c, flows)
             elif what == _END:
-                _ended(c, h)
+                _ended(c)
             elif what == _ALARM:
-                ring(c, h)
+                ring(c, flows)
             else:
-                _last_of_all(c, h)
-            what = _what_comes(c, h)
+                _last_of_all(c, flows)
+            what = _what_comes(c)
         if c.short:
             return row
     return int(c.n_runs)

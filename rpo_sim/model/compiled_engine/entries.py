@@ -17,7 +17,7 @@ from rpo_sim.errors import ModelError
 from rpo_sim.model.compiled_engine.addresses import INTERPRETED
 from rpo_sim.model.compiled_engine.cache import keep, kept
 
-ARGUMENTS = {"run_block": 5, "fill": 8}
+ARGUMENTS = {"run_block": 5, "fill": 8, "simulate": 4}
 _BUILD = "rpo_sim.model.compiled_engine.build"
 _loading = threading.Lock()  # threads that come together compile once
 
@@ -34,6 +34,16 @@ def fill(
     _entry("fill")(keys, counts, streams, attempt, first_run, quantiles, out, runs)
 
 
+def simulate(copies: int, plan: int, run: int, first: int) -> int:
+    """See `rpo_sim.model.compiled_engine.copy_runs.simulate`."""
+    return int(_entry("simulate")(copies, plan, run, first))
+
+
+def load() -> None:
+    """Have the entries ready."""
+    _entry("run_block")
+
+
 def _entry(name: str) -> Callable[..., Any]:
     with _loading:
         return _entries()[name]
@@ -42,9 +52,9 @@ def _entry(name: str) -> Callable[..., Any]:
 @cache
 def _entries() -> dict[str, Callable[..., Any]]:
     if INTERPRETED:
-        from rpo_sim.model.compiled_engine import kernel, philox
+        from rpo_sim.model.compiled_engine import copy_runs, kernel, philox
 
-        return {"run_block": kernel.run_block, "fill": philox.fill}
+        return {"run_block": kernel.run_block, "fill": philox.fill, "simulate": copy_runs.simulate}
     code = kept()
     if code is None:
         code = _compiled()

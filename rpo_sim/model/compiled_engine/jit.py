@@ -5,27 +5,13 @@ from typing import Any, TypeVar
 
 import numba
 import numpy as np
-from numba.core import config
-
-from rpo_sim.model.compiled_engine.cache import folder
 
 # A number of a record has 32 bits; numba would compile all that it is given to once more. Every piece that
 # has many below it takes whole numbers of 64.
 wide: Any = np.int64
 F = TypeVar("F", bound=Callable[..., Any])
-_config: Any = config
 _njit: Any = numba.njit
 _AS_WRITTEN = {"nogil": True, "error_model": "numpy"}  # and no fastmath: sums are not to be regrouped
-
-
-def compiled(function: F) -> F:
-    """Compile on first call, and keep what was compiled for later processes."""
-    before, _config.CACHE_DIR = _config.CACHE_DIR, str(folder() or "")
-    try:
-        made: F = _njit(cache=folder() is not None, **_AS_WRITTEN)(function)
-    finally:
-        _config.CACHE_DIR = before
-    return made
 
 
 def part(function: F) -> F:

@@ -51,7 +51,7 @@ def _rows(column: str, kind: "np.dtype[Any]") -> Callable[[Any, int], Any]:
     return found
 
 
-def _record(kind: "np.dtype[Any]") -> Callable[[int], Any]:
+def _alone(kind: "np.dtype[Any]") -> Callable[[int], Any]:
     """The record at an address."""
     if INTERPRETED:
         return lambda at: TABLES[int(at)][0]
@@ -126,10 +126,10 @@ real_at, set_real = _number(types.float64, types.float64), _change(types.float64
 
 # The records themselves
 
-plan_at = _record(layout.PLAN)
-run_at = _record(layout.RUN)
-draws_at = _record(layout.DRAWS)
-outcome_at = _record(layout.OUTCOME)
+plan_at = _alone(layout.PLAN)
+run_at = _alone(layout.RUN)
+draws_at = _alone(layout.DRAWS)
+outcome_at = _alone(layout.OUTCOME)
 
 # Rows of the plan's tables
 
