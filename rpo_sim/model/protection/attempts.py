@@ -129,6 +129,8 @@ def _run(
         seconds = block.copy_seconds(copy, attempt)
         if full is not None and copy.cycle is not None and copy.cycle.duration is not None:
             seconds = np.where(full[:, None], block.full_seconds(copy, attempt), seconds)
+        if copy.success is None and copy.timeout == np.inf:  # the first attempt is the only one
+            return seconds, busy
         ok = trying & (seconds <= copy.timeout) & block.copy_succeeds(copy, attempt)
         cut_delay = np.where(ok, busy, cut_delay)
         busy = busy + np.where(trying, np.minimum(seconds, copy.timeout), 0.0)
