@@ -156,6 +156,12 @@ class Shifted(Distribution):
         """The offset and the rest."""
         return self.offset_seconds + self.rest.ppf(u)
 
+    @property
+    def lognormal(self) -> tuple[float, float, float] | None:
+        """With this offset, if the rest has none: sums are not to be regrouped."""
+        rest = self.rest.lognormal
+        return None if rest is None or rest[0] else (self.offset_seconds, *rest[1:])
+
     def cdf(self, x: FloatArray) -> FloatArray:
         """That of the rest, later by the offset."""
         return self.rest.cdf(x - self.offset_seconds)

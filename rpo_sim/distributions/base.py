@@ -49,6 +49,11 @@ class Distribution(ABC):
         return False
 
     @property
+    def lognormal(self) -> "tuple[float, float, float] | None":
+        """(offset, mu, sigma) if it is offset + exp(mu + sigma·z) of a standard normal z; else None."""
+        return None
+
+    @property
     def needs_bytes(self) -> bool:
         """Whether `at` refuses to go without a size."""
         return False
@@ -82,14 +87,16 @@ def sample(distribution: Distribution, u: FloatArray) -> FloatArray:
     ModelError
         If a draw is NaN or negative, or infinite without a censored end.
     """
-    drawn = distribution.ppf(u)
-    bad = ~(drawn >= 0)
-    if not distribution.censored_end:
-        bad |= ~np.isfinite(drawn)
-    if bad.any():
-        value = drawn[bad].flat[0]
-        raise ModelError(
-            f"a {distribution.kind} distribution drew {value} s: durations must be finite and ≥ 0; "
-            f"check its parameters {distribution.parameters()}"
-        )
-    return drawn
+    return checked(distribution, distribution.ppf(u))
+
+
+def checked(distribution: Distribution, drawn: FloatArray) -> FloatArray:
+    """The durations drawn, refused as `sample` says."""
+    low, high = drawn.min(initial=0.0), drawn.max(initial=0.0)  # NaN if one is
+    if low >= 0 and (high < np.inf or distribution.censored_end):
+        return drawn
+    bad = ~((drawn >= 0) & (distribution.censored_end | np.isfinite(drawn)))
+    raise ModelError(
+        f"a {distribution.kind} distribution drew {drawn[bad].flat[0]} s: durations must be finite and ≥ 0; "
+        f"check its parameters {distribution.parameters()}"
+    )

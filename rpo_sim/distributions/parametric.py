@@ -13,12 +13,14 @@ from typing import ClassVar, Self
 import numpy as np
 from scipy import special
 
+from rpo_sim.distributions import gamma_quantile
 from rpo_sim.distributions.base import Distribution, FloatArray
 from rpo_sim.distributions.posterior import LARGEST_SPREAD, Posterior, posterior_from_dict
+from rpo_sim.distributions.probit import probit
 from rpo_sim.distributions.registry import register, require
 from rpo_sim.errors import ModelError
 
-_Z95 = float(special.ndtri(0.95))
+_Z95 = 1.6448536269514722  # the standard normal quantile at 0.95
 
 
 class Parametric(Distribution):
@@ -176,7 +178,12 @@ class LogNormal(Parametric):
 
     def ppf(self, u: FloatArray) -> FloatArray:
         """exp(mu + sigma·Φ⁻¹(u))."""
-        return _exp(self.mu + self.sigma * special.ndtri(u))
+        return _exp(self.mu + self.sigma * probit(u))
+
+    @property
+    def lognormal(self) -> tuple[float, float, float]:
+        """No offset."""
+        return 0.0, self.mu, self.sigma
 
     def cdf(self, x: FloatArray) -> FloatArray:
         """Φ((log x − mu) / sigma)."""
@@ -300,7 +307,7 @@ class Gamma(_ShapeScale):
 
     def ppf(self, u: FloatArray) -> FloatArray:
         """scale × the inverse regularised incomplete gamma function."""
-        return np.asarray(self.scale * special.gammaincinv(self.shape, u))
+        return np.asarray(self.scale * gamma_quantile.quantile(self.shape, u))
 
     def cdf(self, x: FloatArray) -> FloatArray:
         """The regularised lower incomplete gamma function."""

@@ -5,7 +5,6 @@ arrays have one row per run of the block.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,13 +12,16 @@ import numpy.typing as npt
 
 from rpo_sim.distributions.assumed import Fixed
 from rpo_sim.distributions.base import Distribution, FloatArray, sample
+from rpo_sim.distributions.columns import all_fixed, are_lognormal, fixed, from_normals, from_uniforms
 from rpo_sim.distributions.parametric import LogNormal
 from rpo_sim.model.contention import measured_totals
-from rpo_sim.model.draws import Draws
+from rpo_sim.model.draws import Draws, Streams
 from rpo_sim.model.plan import Chance, CopyPlan, Input, Plan, StagePlan
 
 BoolArray = npt.NDArray[np.bool_]
 RUNS_PER_BLOCK = 25
+_ONE = Streams.of(("", 1))
+_NOTHING = Fixed(seconds=0.0)
 
 
 class BlockDraws:
@@ -44,23 +46,15 @@ class BlockDraws:
         """One duration per run, shape ``(runs,)``; zeros where there is no such input."""
         if item is None:
             return np.zeros(len(self.runs))
-        return sample(self._distributions(item)[0], self.uniforms("duration", purpose, "", 1))[:, 0]
+        return self._durations(self._distributions(item), "duration", purpose, _ONE, 0)[:, 0]
 
     def per_vm(self, purpose: str, stage: str, item: Input, attempt: int) -> FloatArray:
         """Durations of shape ``(runs, VMs)``, one distribution per group."""
-        kinds = self._distributions(item)
-
-        def draw(g: int, name: str, count: int) -> FloatArray:
-            kind = kinds[g if len(kinds) > 1 else 0]
-            if isinstance(kind, Fixed):  # whatever is drawn
-                return np.full((len(self.runs), count), kind.seconds)
-            return sample(kind, self.uniforms(purpose, stage, name, count, attempt))
-
-        return self._per_group(draw)
+        return self._durations(self._distributions(item), purpose, stage, self.plan.vm_streams, attempt)
 
     def vm_uniforms(self, purpose: str, stage: str, attempt: int = 0) -> FloatArray:
         """Uniforms of shape ``(runs, VMs)``."""
-        return self._per_group(lambda _, name, count: self.uniforms(purpose, stage, name, count, attempt))
+        return self._table(purpose, stage, self.plan.vm_streams, attempt)
 
     def copy_seconds(self, copy: CopyPlan, attempt: int) -> FloatArray:
         """Durations of one attempt at a copy, shape ``(runs, VMs)``."""
@@ -86,8 +80,7 @@ class BlockDraws:
         """
         key = ("stage", stage.key, attempt)
         if key not in self._tables:
-            seconds = self._stage_durations(stage, attempt) * self._times(stage, attempt)
-            self._tables[key] = seconds
+            self._tables[key] = self._stage_durations(stage, attempt)
         return self._tables[key]
 
     def stage_slopes(self, stage: StagePlan, attempt: int) -> FloatArray:
@@ -95,8 +88,7 @@ class BlockDraws:
         key = ("twice", stage.key, attempt)
         if key not in self._tables:
             twice = replace(stage, duration=stage.duration_twice)
-            longer = self._stage_durations(twice, attempt) * self._times(stage, attempt)
-            self._tables[key] = longer - self.stage_seconds(stage, attempt)
+            self._tables[key] = self._stage_durations(twice, attempt) - self.stage_seconds(stage, attempt)
         return self._tables[key]
 
     def stage_succeeds(self, stage: StagePlan, attempt: int) -> BoolArray | None:
@@ -105,7 +97,7 @@ class BlockDraws:
         if key not in self._oks:
             self._oks[key] = None
             if stage.success is not None:
-                u = self._members(stage, "success", attempt)
+                u = self._in_order(stage, self._table("success", stage.key, self._streams(stage), attempt))
                 self._oks[key] = u < self._probability(stage.success)
         return self._oks[key]
 
@@ -138,16 +130,16 @@ class BlockDraws:
 
     def is_fixed(self, item: Input) -> bool:
         """Whether it is the same in every run and for every VM of a group."""
-        return all(isinstance(kind, Fixed) for kind in self._distributions(item))
+        return all_fixed(self._distributions(item))
 
     def one_per_group(self) -> "BlockDraws":
         """The same block for an estate with one VM per group: for what all VMs of a group have alike."""
-        groups = tuple(replace(group, first=g, count=1) for g, group in enumerate(self.plan.groups))
-        return BlockDraws(replace(self.plan, groups=groups), self._draws, self._block, len(self.runs))
+        return BlockDraws(self.plan.one_per_group, self._draws, self._block, len(self.runs))
 
     def _distributions(self, item: Input) -> tuple[Distribution, ...]:
         if item.key not in self._drawn:
-            self._drawn[item.key] = item.drawn(self._posterior(item))
+            posterior = self._posterior(item)
+            self._drawn[item.key] = item.undrawn if posterior is None else item.drawn(posterior)
         return self._drawn[item.key]
 
     def _posterior(self, item: Input | Chance) -> np.random.Generator | None:
@@ -162,52 +154,49 @@ class BlockDraws:
             self._chances[chance.key] = chance.drawn(self._posterior(chance))
         return self._chances[chance.key]
 
-    def _per_group(self, draw: Callable[[int, str, int], FloatArray]) -> FloatArray:
-        parts = [draw(g, group.name, group.count) for g, group in enumerate(self.plan.groups)]
-        return np.concatenate(parts, axis=1)
+    def _table(self, purpose: str, stage: str, streams: Streams, attempt: int) -> FloatArray:
+        return self._draws.table(purpose, stage, streams, runs=self.runs, attempt=attempt)
 
-    def _members(self, stage: StagePlan, purpose: str, attempt: int) -> FloatArray:
-        """One uniform per member of the stage's unit."""
+    def _durations(
+        self, kinds: tuple[Distribution, ...], purpose: str, stage: str, streams: Streams, attempt: int
+    ) -> FloatArray:
+        """One distribution for all streams, or one for each."""
+        kinds, counts = kinds[: len(streams.names)], streams.counts
+        if all_fixed(kinds):
+            return fixed(kinds, counts, (len(self.runs), streams.n))
+        if not are_lognormal(kinds):
+            return from_uniforms(kinds, counts, self._table(purpose, stage, streams, attempt))
+        z = self._draws.table(purpose, stage, streams, runs=self.runs, attempt=attempt, normal=True)
+        return from_normals(kinds, counts, z)
+
+    def _streams(self, stage: StagePlan) -> Streams:
+        """One column per member of the stage's unit."""
         plan = self.plan
         if stage.unit == "vm":
-            return self.vm_uniforms(purpose, stage.key, attempt)
+            return plan.vm_streams
         if stage.unit == "disk":
-            return self._per_disk(
-                lambda _, name, count: self.uniforms(purpose, stage.key, name, count, attempt)
-            )
+            return plan.disk_streams
         counts = {"group": len(plan.groups), "wave": plan.waves, "application": len(plan.applications)}
-        return self.uniforms(purpose, stage.key, "", counts.get(stage.unit, 1), attempt)
+        return Streams.of(("", counts.get(stage.unit, 1)))
 
-    def _per_disk(self, draw: Callable[[int, str, int], FloatArray]) -> FloatArray:
-        """Columns in the order of VMs, each with its disks; one stream per disk of a group."""
-        parts, kind = [], 0
-        for group in self.plan.groups:
-            disks = [draw(kind + d, f"{group.name}/disk{d}", group.count) for d in range(group.disks)]
-            parts.append(np.stack(disks, axis=2).reshape(len(self.runs), -1))
-            kind += group.disks
-        return np.concatenate(parts, axis=1)
+    def _in_order(self, stage: StagePlan, table: FloatArray) -> FloatArray:
+        """Disks by VM, not by stream."""
+        several = stage.unit == "disk" and any(group.disks > 1 for group in self.plan.groups)
+        return table.take(self.plan.disk_columns, axis=1) if several else table
 
     def _stage_durations(self, stage: StagePlan, attempt: int) -> FloatArray:
-        if stage.duration is None:
-            return np.zeros_like(self._members(stage, "duration", attempt))
-        kinds = self._distributions(stage.duration)
+        streams = self._streams(stage)
 
-        def draw(kind: int, name: str, count: int) -> FloatArray:
-            u = self.uniforms("duration", stage.key, name, count, attempt)
-            return sample(kinds[kind if len(kinds) > 1 else 0], u)
+        def draw(kinds: tuple[Distribution, ...], purpose: str) -> FloatArray:
+            return self._in_order(stage, self._durations(kinds, purpose, stage.key, streams, attempt))
 
-        if stage.unit == "vm":
-            return self._per_group(draw)
-        if stage.unit == "disk":
-            return self._per_disk(draw)
-        return sample(kinds[0], self._members(stage, "duration", attempt))
-
-    def _times(self, stage: StagePlan, attempt: int) -> FloatArray | float:
+        kinds = (_NOTHING,) if stage.duration is None else self._distributions(stage.duration)
+        once = draw(kinds, "duration")
         if isinstance(stage.times, int):
-            return float(stage.times)
+            return once if stage.times == 1 else once * float(stage.times)
         p50, p95 = stage.times
-        count = LogNormal.from_quantiles(p50=p50, p95=p95).ppf(self._members(stage, "times", attempt))
-        return np.maximum(np.rint(count), 1.0)
+        times = draw((LogNormal.from_quantiles(p50=p50, p95=p95),), "times")
+        return once * np.maximum(np.rint(times), 1.0)
 
 
 def mean_seconds(distribution: Distribution) -> float:

@@ -42,21 +42,25 @@ def run_block(plan: Plan, seed: int, block: int, engine: Engine = "simpy") -> Bl
     newest, given = points_of(plan, draws, incident, engine)
     found = recoveries(with_drawn_tokens(plan, keyed, block), draws, given, engine)
     failed_at = incident.failed_at[:, None]
-    copies = np.array([step.copy for step in plan.path], dtype=np.intp)
-    used = np.where(found.step >= 0, copies[found.step], -1)
-    restored = np.take_along_axis(newest, used[None], axis=0)[0]
-    recovered = np.isfinite(found.recovered_at)
     return BlockResult(
         age=incident.failed_at - incident.onset_at,
-        vm_rpa=np.where(recovered, failed_at - restored, np.inf),
+        vm_rpa=_vm_rpa(plan, given, found),
         vm_rpa_best=failed_at - newest.max(axis=0, initial=-np.inf),
         vm_rta=found.recovered_at,
         declared_at=found.declared_at,
         evidence=found.evidence,
         activities=found.activities,
         also=found.also,
-        copy_rpa=copy_rpa(plan, failed_at - newest),
+        copy_rpa=copy_rpa(plan, newest, incident.failed_at),
     )
+
+
+def _vm_rpa(plan: Plan, given: Choices, found: Recoveries) -> FloatArray:
+    """From the newest usable point of the step that recovered a VM to the failure; inf where none did."""
+    rpa = given.rpa[0]
+    for step in range(1, len(plan.path)):
+        rpa = np.where(found.step == step, given.rpa[step], rpa)
+    return np.where(np.isfinite(found.recovered_at), rpa, np.inf)
 
 
 def _draws(seed: int, engine: Engine) -> Draws:

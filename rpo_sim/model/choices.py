@@ -78,13 +78,17 @@ def choices(plan: Plan, incident: Incident, newest: FloatArray, seen: dict[int, 
         Of the copies that keep points, where points are tried one by one or a stage reads chains.
     """
     failed_at = incident.failed_at[:, None]
-    rpa = np.stack([failed_at - newest[step.copy] for step in plan.path])
+    rpa = np.empty((len(plan.path), *newest.shape[1:]))
+    for step, ages in zip(plan.path, rpa, strict=True):
+        np.subtract(failed_at, newest[step.copy], out=ages)
     none = np.zeros((0, *rpa.shape[1:]))  # a synchronous copy keeps no points to go back to
     tainted = [seen[step.copy].tainted if step.copy in seen else none for step in plan.path]
     bad = tuple(failed_at - cuts for cuts in tainted) if plan.tried else ()
-    looks_good = np.stack([(ages < np.inf).any(axis=0) for ages in bad]) if bad else False
+    usable = rpa < np.inf
+    if bad:
+        usable |= np.stack([(ages < np.inf).any(axis=0) for ages in bad])
     return Choices(
-        steps=_ordered(plan, np.moveaxis(rpa, 0, -1), np.moveaxis((rpa < np.inf) | looks_good, 0, -1)),
+        steps=_ordered(plan, rpa, usable),
         rpa=rpa,
         suspects=bad,
         chains=_chains(plan, seen, rpa.shape[1:]) if plan.asks_chain else (),
@@ -108,8 +112,11 @@ def _chains(plan: Plan, seen: dict[int, Seen], shape: tuple[int, ...]) -> tuple[
 
 
 def _ordered(plan: Plan, rpa: FloatArray, usable: npt.NDArray[np.bool_]) -> IntArray:
+    """The steps of each VM; what is given has shape (steps, runs, VMs)."""
     if len(plan.path) == 1:
-        return np.where(usable, 0, -1).astype(np.int32)
+        only: IntArray = usable[0][:, :, None].astype(np.int32) - np.int32(1)
+        return only
+    rpa, usable = np.moveaxis(rpa, 0, -1), np.moveaxis(usable, 0, -1)
     order = np.lexsort(_ranked(plan, rpa, usable), axis=-1)
     ordered = np.where(np.take_along_axis(usable, order, axis=-1), order, -1)
     return np.ascontiguousarray(ordered, dtype=np.int32)

@@ -66,10 +66,13 @@ def also(plan: Plan, recovery: Recovery) -> FloatArray:
     return rows
 
 
-def copy_rpa(plan: Plan, rpa: FloatArray) -> FloatArray:
+def copy_rpa(plan: Plan, newest: FloatArray, failed_at: FloatArray) -> FloatArray:
     """The RPA of each tier's worst VM, from each copy alone: shape (runs, tiers, copies).
 
-    ``rpa`` is that of each VM, shape (copies, runs, VMs).
+    ``newest`` is each VM's newest usable cut, shape (copies, runs, VMs).
     """
-    of_tier = [[vm for g in plan.groups if g.tier == t for vm in g.vms] for t in range(len(plan.tiers))]
-    return np.stack([rpa[:, :, vms].max(axis=2).T for vms in of_tier], axis=1)
+    of_group = np.minimum.reduceat(newest, [group.first for group in plan.groups], axis=2)
+    found = np.empty((len(failed_at), len(plan.tiers), len(newest)))
+    for t, groups in enumerate(plan.tier_groups):
+        np.subtract(failed_at[:, None], of_group[:, :, groups].min(axis=2).T, out=found[:, t])
+    return found

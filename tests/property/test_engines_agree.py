@@ -13,12 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.estate import plan_of
+from rpo_sim.distributions import FloatArray, probit
 from rpo_sim.errors import ModelError
 from rpo_sim.model import compiled_engine
 from rpo_sim.model.block import BlockDraws
 from rpo_sim.model.block_runs import points_of, recoveries
 from rpo_sim.model.choices import Choices
-from rpo_sim.model.draws import Draws
+from rpo_sim.model.draws import Draws, Streams
 from rpo_sim.model.engines import Engine
 from rpo_sim.model.plan import Plan
 from rpo_sim.model.protection.incident import strike
@@ -66,19 +67,46 @@ def test_they_agree_where_nothing_limits_how_many_transfers_there_are(
 
 
 @given(
-    names=st.tuples(st.text(), st.text(), st.text()),
+    names=st.tuples(st.text(), st.text()),
+    streams=st.lists(st.tuples(st.text(), st.integers(0, 9)), min_size=1, max_size=3),
+    normal=st.booleans(),
     seed=st.integers(0, 2**63),
     first=st.integers(0, 2**40),
     attempt=st.integers(0, 2**40),
-    n=st.integers(0, 9),
 )
 @settings(max_examples=EXAMPLES, deadline=None)
-def test_uniforms_are_those_of_numpy(
-    names: tuple[str, str, str], seed: int, first: int, attempt: int, n: int
+def test_uniforms_and_normals_are_those_of_numpy(
+    names: tuple[str, str],
+    streams: list[tuple[str, int]],
+    normal: bool,
+    seed: int,
+    first: int,
+    attempt: int,
 ) -> None:
-    runs = range(first, first + RUNS)
+    runs, columns = range(first, first + RUNS), Streams.of(*streams)
     one, other = (
-        draws.uniforms(*names, runs=runs, attempt=attempt, n=n)
+        draws.table(*names, columns, runs=runs, attempt=attempt, normal=normal)
         for draws in (Draws(seed), Draws(seed, compiled_engine.fill))
     )
     np.testing.assert_array_equal(one, other)
+
+
+def test_normals_have_the_same_bits_anywhere_under_the_curve() -> None:
+    """A compiler that joined a product and a sum into one operation would round once less."""
+    import numba
+
+    from rpo_sim.model.compiled_engine import philox
+
+    rng = np.random.default_rng(1)
+    bits = rng.integers(0, 2**52, 2_000_000, dtype=np.uint64)
+    bits >>= rng.integers(0, 52, bits.size).astype(np.uint64)
+    u = (np.append(bits, np.uint64(0)).astype(np.float64) + 0.5) * 2.0**-52
+    u = np.concatenate([u, 1 - u])
+    z = u.copy()
+
+    @numba.njit(error_model="numpy")
+    def compiled(quantiles: FloatArray, out: FloatArray) -> None:
+        philox.to_normals(quantiles, out)
+
+    compiled(probit.table(), z)
+    np.testing.assert_array_equal(z, probit.probit(u))

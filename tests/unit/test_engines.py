@@ -95,15 +95,18 @@ def test_compiled_code_is_kept_by_what_went_into_it(monkeypatch: pytest.MonkeyPa
         (sources / source.name).write_bytes(source.read_bytes())
     sharing = sources.with_name("sharing.py")
     sharing.write_text("FINISHED = 1e-9")
+    probit = tmp_path / "distributions" / "probit.py"
+    probit.parent.mkdir()
+    probit.write_text("DEGREE = 6")
     monkeypatch.setattr(cache, "__file__", str(sources / "cache.py"))
     digests = [cache.digest()]
-    for edited in (sources / "jobs.py", sharing):
+    for edited in (sources / "jobs.py", sharing, probit):
         edited.write_text(edited.read_text() + "\n# edited")
         digests.append(cache.digest())
     (sources / "lower.py").write_text("")  # never compiled
     digests.append(cache.digest())
-    assert len(set(digests)) == 3
-    assert digests[2] == digests[3]
+    assert len(set(digests)) == 4
+    assert digests[3] == digests[4]
 
 
 def test_where_nothing_can_be_kept_nothing_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rpo_sim.distributions import LogNormal
+from rpo_sim.distributions import Exponential, LogNormal
 from rpo_sim.distributions.posterior import JeffreysPosterior
 from rpo_sim.errors import ModelError
 from rpo_sim.model.block import BlockDraws
@@ -315,7 +315,7 @@ def test_a_recovery_without_an_end_is_refused() -> None:
     stage = plan.stages[0]
     assert stage.duration is not None
 
-    class Never(LogNormal):
+    class Never(Exponential):
         """A tail that was never observed."""
 
         def ppf(self, u: Any) -> Any:
@@ -325,7 +325,7 @@ def test_a_recovery_without_an_end_is_refused() -> None:
         def censored_end(self) -> bool:
             return True
 
-    endless = replace(stage.duration, base=Never(mu=0.0, sigma=1.0))
+    endless = replace(stage.duration, base=Never(mean=1.0))
     with pytest.raises(ModelError, match="timeout"):
         run_block(replace(plan, stages=(replace(stage, duration=endless),)), 1, 0)
 

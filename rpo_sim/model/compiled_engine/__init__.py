@@ -65,11 +65,11 @@ def prepare(plan: Plan, seed: int) -> None:
         run_block(plan, seed, 0, "compiled")
 
 
-def fill(key: Any, attempt: int, first_run: int, out: Any) -> None:
-    """Fill a table with uniforms; see `rpo_sim.model.compiled_engine.philox.fill`."""
+def fill(keys: Any, counts: Any, attempt: int, first_run: int, quantiles: Any, out: Any) -> None:
+    """Fill a table with uniforms or normals; see `rpo_sim.model.compiled_engine.philox.fill`."""
     from rpo_sim.model.compiled_engine import philox
 
-    philox.fill(key, attempt, first_run, out)
+    philox.fill(keys, counts, attempt, first_run, quantiles, out)
 
 
 def protect(plan: Plan, copies: "list[tuple[CopyPlan, Attempts]]") -> "list[Points]":

@@ -25,7 +25,8 @@ def digest() -> str:
     for part in (version("numba"), version("llvmlite"), sys.version):
         found.update(part.encode())
     here = Path(__file__).parent
-    for source in (*sorted(here.glob("*.py")), here.with_name("sharing.py")):
+    others = (here.with_name("sharing.py"), here.parents[1] / "distributions" / "probit.py")
+    for source in (*sorted(here.glob("*.py")), *others):
         if source.name not in _NOT_COMPILED:
             found.update(source.name.encode() + source.read_bytes())
     return found.hexdigest()

@@ -83,7 +83,7 @@ class _Drawn:
                 name = f"bytes of stage {stage.index}"
                 since[stage.index] = self._kept(name, bytes_by_point(plan, stage, given))
         self.made.put("since", since)
-        self.made.row.points = points_of_step(given)
+        self.made.record["points"] = points_of_step(given)
         if plan.tried:
             tainted = np.stack([(ages < np.inf).sum(axis=0) for ages in given.suspects], axis=1)
             self.made.put("tainted", np.ascontiguousarray(tainted, dtype=np.int32))
@@ -97,9 +97,9 @@ class _Drawn:
         block, stages, made = self.block, self.stages, self.made
         attempts = 1 + max((attempt for _, attempt in self.known), default=0)
         seconds = np.zeros((max(len(stages), 1), attempts), dtype=np.int64)
-        succeeds, slopes = np.zeros_like(seconds), np.zeros_like(seconds)
+        succeeds, slopes = np.zeros(seconds.shape, np.int64), np.zeros(seconds.shape, np.int64)
         repairs = np.zeros(attempts, dtype=np.int64)
-        made.row.runs, made.row.attempts = len(block.runs), attempts
+        made.record["runs"], made.record["attempts"] = len(block.runs), attempts
         for stage, attempt in self.known:
             if stage == layout.REPAIRS:
                 repairs[attempt] = self._kept("repair", block.repair_seconds(attempt), attempt)

@@ -1,5 +1,6 @@
 """Numbers of the plan that are drawn: durations and probabilities, with what they rest on."""
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ from rpo_sim.distributions.base import Distribution
 from rpo_sim.results import Evidence
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Input:
     """One uncertain number of the plan.
 
@@ -50,6 +51,11 @@ class Input:
         if self.factor != 1.0:
             sized = {size: distribution.scaled(self.factor) for size, distribution in sized.items()}
         return tuple(sized[size] for size in self.sizes_bytes)
+
+    @functools.cached_property
+    def undrawn(self) -> tuple[Distribution, ...]:
+        """One distribution per kind of member, with the parameters as fitted or assumed."""
+        return self.drawn(None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

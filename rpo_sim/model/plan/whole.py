@@ -1,8 +1,12 @@
 """The whole plan, and what follows from its parts."""
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
+import numpy.typing as npt
+
+from rpo_sim.model.draws import Streams
 from rpo_sim.model.plan.copies import CopyPlan
 from rpo_sim.model.plan.inputs import Chance, Input
 from rpo_sim.model.plan.recovery import FailurePlan, GroupPlan, PathStepPlan, Program, StagePlan
@@ -52,6 +56,39 @@ class Plan:
         """VMs in the plan; also the index of the incident among the jobs."""
         return sum(group.count for group in self.groups)
 
+    @functools.cached_property
+    def tier_groups(self) -> tuple[list[int], ...]:
+        """The groups of each tier."""
+        groups = tuple(enumerate(self.groups))
+        return tuple([g for g, group in groups if group.tier == t] for t in range(len(self.tiers)))
+
+    @functools.cached_property
+    def vm_streams(self) -> Streams:
+        """The columns of a table of draws for VMs: a stream per group."""
+        return Streams.of(*((group.name, group.count) for group in self.groups))
+
+    @functools.cached_property
+    def disk_streams(self) -> Streams:
+        """The same for disks: a stream per disk of a group."""
+        disks = ((group, disk) for group in self.groups for disk in range(group.disks))
+        return Streams.of(*((f"{group.name}/disk{disk}", group.count) for group, disk in disks))
+
+    @functools.cached_property
+    def disk_columns(self) -> npt.NDArray[np.intp]:
+        """Where the disks of VM 0, of VM 1, … stand in a table of `disk_streams`."""
+        found, at = [], 0
+        for group in self.groups:
+            columns = at + np.arange(group.disks * group.count).reshape(group.disks, group.count)
+            found.append(columns.T.ravel())
+            at += columns.size
+        return np.concatenate(found)
+
+    @functools.cached_property
+    def one_per_group(self) -> "Plan":
+        """The same estate with one VM per group: for what all VMs of a group have alike."""
+        groups = tuple(replace(group, first=g, count=1) for g, group in enumerate(self.groups))
+        return replace(self, groups=groups)
+
     @property
     def incident(self) -> int:
         """The index of the incident's job; then come waves, groups, applications and the last job."""
@@ -97,7 +134,7 @@ class Plan:
         """The kinds of stages that follow the recovery, each once."""
         return tuple(dict.fromkeys(stage.kind for stage in self.after))
 
-    @property
+    @functools.cached_property
     def asks_chain(self) -> bool:
         """Whether a stage reads the full and the incrementals that lead to a point."""
         return any(stage.since_point == "chain" for stage in (*self.stages, *self.after))

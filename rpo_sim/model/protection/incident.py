@@ -27,7 +27,7 @@ def period(copy: CopyPlan) -> float:
         return copy.every
     if copy.transfer is not None:
         return copy.transfer.settled_seconds
-    nominal = mean_seconds(copy.duration.drawn(None)[0])
+    nominal = mean_seconds(copy.duration.undrawn[0])
     if not 0 < nominal < math.inf:
         raise ModelError(f"copy {copy.name}: back-to-back needs a finite mean duration above 0 s")
     return nominal
