@@ -6,6 +6,7 @@ from pathlib import Path
 from benchmarks import (
     bench_ciw,
     bench_compiled,
+    bench_copies,
     bench_engine,
     bench_fit,
     bench_memory,
@@ -19,6 +20,7 @@ BENCHES = (
     bench_fit,
     bench_engine,
     bench_compiled,
+    bench_copies,
     bench_memory,
     bench_ciw,
     bench_scaleout,

@@ -73,11 +73,7 @@ def fill(keys: Any, counts: Any, attempt: int, first_run: int, quantiles: Any, o
 
 
 def protect(plan: Plan, copies: "list[tuple[CopyPlan, Attempts]]") -> "list[Points]":
-    """The points of copies that compete with each other; on links the SimPy engine has them compete."""
-    if any(copy.transfer is not None for copy, _ in copies):
-        from rpo_sim.model import simpy_engine
-
-        return simpy_engine.protect(plan, copies)
+    """The points of copies that compete with each other for slots and links."""
     from rpo_sim.model.compiled_engine import copies as compiled
 
     return compiled.protect(plan, copies)

@@ -65,6 +65,7 @@ from rpo_sim.model.compiled_engine.memory import (
     stream_at,
 )
 from rpo_sim.model.compiled_engine.procedure import advance
+from rpo_sim.model.compiled_engine.sharing import clear as clear_link
 from rpo_sim.model.compiled_engine.sharing import ring
 from rpo_sim.model.compiled_engine.slots import begin_shifts, ring_shift
 from rpo_sim.model.compiled_engine.states import DETECT, ENDED, TURN
@@ -152,14 +153,9 @@ def _clear_shared(plan: Any, run: Any, draws: Any) -> None:
         set_real(run.free, i, real_at(plan.target, i))
     run.totals, run.n_blocks, run.free_block = draws.totals, 0, -1
     for link in range(plan.n_links):
-        flow, limits = flow_at(run, link), link_at(plan, link)
-        flow.bandwidth = limits.bandwidth
-        if limits.totals > 0:
-            flow.bandwidth = real_at(run.totals, limits.first_total)
-        flow.now, flow.served, flow.capped_rate, flow.order = 0.0, 0.0, 0.0, 0
-        flow.capped, flow.uncapped, flow.turn = 0, 0, 0
-        set_int(run.last_blocks, 2 * link, -1)
-        set_int(run.last_blocks, 2 * link + 1, -1)
+        limits = link_at(plan, link)
+        alone = real_at(run.totals, limits.first_total) if limits.totals > 0 else limits.bandwidth
+        clear_link(run, link, alone)
     for bucket in range(plan.n_buckets):
         level_at(run, bucket).level, level_at(run, bucket).at = bucket_at(plan, bucket).burst, 0.0
     for stage in range(plan.n_stages):

@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from rpo_sim.model.compiled_engine.events import happen, set_alarm
-from rpo_sim.model.compiled_engine.jit import inlined, part
+from rpo_sim.model.compiled_engine.jit import inlined, part, wide
 from rpo_sim.model.compiled_engine.layout import LINK_ALARM, STREAM_DONE
 from rpo_sim.model.compiled_engine.memory import (
     alarm_at,
@@ -25,6 +25,17 @@ from rpo_sim.model.compiled_engine.ordered import first_to_finish, last, pass_on
 from rpo_sim.model.sharing import _HAIR, FINISHED
 
 _CAPPED, _UNCAPPED = range(2)  # lists by cap: the last of these has the highest, the last of those the lowest
+
+
+@inlined
+def clear(run: Any, link: int, bandwidth: float) -> None:
+    """A link on which nothing was ever sent."""
+    flow = flow_at(run, link)
+    flow.bandwidth = bandwidth
+    flow.now, flow.served, flow.capped_rate, flow.order = 0.0, 0.0, 0.0, 0
+    flow.capped, flow.uncapped, flow.turn = 0, 0, 0
+    set_int(run.last_blocks, 2 * link + _CAPPED, -1)
+    set_int(run.last_blocks, 2 * link + _UNCAPPED, -1)
 
 
 @inlined
@@ -113,13 +124,10 @@ def _rebalance(plan: Any, run: Any, link: int) -> None:
     flow.level = level
 
 
-@part
-def _set_alarm(run: Any, link: int) -> None:
-    """Wake the link when its next stream finishes; an alarm set before does not count any more."""
-    flow = flow_at(run, link)
-    flow.turn += 1
-    alarm_at(run, link).time = math.inf
-    at = math.inf
+@inlined
+def next_finish(run: Any, link: int) -> float:
+    """When the next stream finishes if nothing changes; inf on an idle link."""
+    flow, at = flow_at(run, link), math.inf
     capped = first_to_finish(run, 2 * link + _CAPPED)
     uncapped = first_to_finish(run, 2 * link + _UNCAPPED)
     if capped >= 0:
@@ -127,7 +135,16 @@ def _set_alarm(run: Any, link: int) -> None:
     if uncapped >= 0:
         finish = entry_at(run, uncapped).finish
         at = min(at, flow.now + max(finish - flow.served, 0.0) / flow.level)
-    at = max(at, flow.now)
+    return float(max(at, flow.now))
+
+
+@part
+def _set_alarm(run: Any, link: int) -> None:
+    """Wake the link when its next stream finishes; an alarm set before does not count any more."""
+    flow = flow_at(run, link)
+    flow.turn += 1
+    alarm_at(run, link).time = math.inf
+    at = next_finish(run, link)
     if at == math.inf:
         return
     at = run.now + (at - run.now)
@@ -137,9 +154,9 @@ def _set_alarm(run: Any, link: int) -> None:
     set_alarm(run, link, at)
 
 
-@part
-def send(plan: Any, run: Any, link: int, job: int, bytes_: float, cap: float) -> None:
-    """Start a transfer; the job is resumed when it has finished."""
+@inlined
+def add(plan: Any, run: Any, link: int, job: int, bytes_: float, cap: float) -> None:
+    """Start a transfer, without an alarm."""
     flow, stream = flow_at(run, link), stream_at(run, job)
     _advance(flow, run.now)
     order = flow.order
@@ -156,13 +173,18 @@ def send(plan: Any, run: Any, link: int, job: int, bytes_: float, cap: float) ->
         flow.uncapped += 1
         put(run, 2 * link + _UNCAPPED, -cap, -order, job, flow.served + bytes_)
     _rebalance(plan, run, link)
-    _set_alarm(run, link)
 
 
 @part
-def give_up(plan: Any, run: Any, job: int) -> None:
-    """Stop a transfer that has not finished."""
-    link = stream_at(run, job).link
+def send(plan: Any, run: Any, link: int, job: int, bytes_: float, cap: float) -> None:
+    """Start a transfer; the job is resumed when it has finished."""
+    add(plan, run, link, job, bytes_, cap)
+    _set_alarm(run, link)
+
+
+@inlined
+def remove(plan: Any, run: Any, link: int, job: int) -> None:
+    """Stop a transfer that has not finished, without an alarm."""
     _advance(flow_at(run, link), run.now)
     stream = stream_at(run, job)
     if stream.capped:
@@ -170,6 +192,13 @@ def give_up(plan: Any, run: Any, job: int) -> None:
     else:
         _forget_uncapped(run, link, place_of(run, 2 * link + _UNCAPPED, -stream.cap, -stream.order))
     _rebalance(plan, run, link)
+
+
+@part
+def give_up(plan: Any, run: Any, job: int) -> None:
+    """Stop a transfer that has not finished."""
+    link = wide(stream_at(run, job).link)
+    remove(plan, run, link, job)
     _set_alarm(run, link)
 
 
@@ -211,9 +240,9 @@ def _take_off_uncapped(run: Any, link: int) -> int:
     return job
 
 
-@part
-def ring(plan: Any, run: Any, link: int) -> None:
-    """The alarm of a link: tell the streams that have finished, in the order in which they started."""
+@inlined
+def finished(plan: Any, run: Any, link: int) -> int:
+    """Take off the streams that have finished, into a table in the order in which they started; how many."""
     count = 0
     _advance(flow_at(run, link), run.now)
     job = _take_off_capped(run, link)
@@ -227,7 +256,13 @@ def ring(plan: Any, run: Any, link: int) -> None:
         count += 1
         job = _take_off_uncapped(run, link)
     _rebalance(plan, run, link)
-    for i in range(count):
+    return count
+
+
+@part
+def ring(plan: Any, run: Any, link: int) -> None:
+    """The alarm of a link: tell the streams that have finished, in the order in which they started."""
+    for i in range(finished(plan, run, link)):
         stream = stream_at(run, int_at(run.finished, i))
         stream.finished = 1
         happen(run, STREAM_DONE, int_at(run.finished, i), stream.turn)

@@ -31,6 +31,7 @@ def run_state(plan: Any, room: int = 1) -> Tables:
     later = room * int(plan.n_disks)
     jobs, links = int(plan.n_jobs) + later, int(plan.n_links)
     streams = jobs if links else 0
+    blocks = streams + 1  # a stream that goes from list to list stands in both for a moment
     cohorts = int(plan.n_waves + 2 * (plan.n_quorums + plan.n_groups) + 2 * plan.n_applications + 2)
     segments, instants = room * (8 * jobs + 64), 1 << (room * (jobs + 64)).bit_length()
     made = Tables(layout.RUN)
@@ -45,8 +46,8 @@ def run_state(plan: Any, room: int = 1) -> Tables:
         "segments": (layout.SEGMENT, segments),
         "pools": (layout.POOL, int(plan.n_pools)),
         "flows": (layout.FLOW, links),
-        "entries": (layout.ENTRY, streams * layout.BLOCK_SIZE),
-        "blocks": (layout.BLOCK, streams),
+        "entries": (layout.ENTRY, blocks * layout.BLOCK_SIZE),
+        "blocks": (layout.BLOCK, blocks),
         "last_blocks": (np.int32, 2 * links),
         "finished": (np.int32, streams),
         "levels": (layout.LEVEL, int(plan.n_buckets)),

@@ -59,6 +59,10 @@ class LinkClock:
         """The same for one run of the block alone."""
         return RunClock(self._times[row].tolist(), self._ups[row].tolist())
 
+    def tables(self) -> tuple[FloatArray, FloatArray]:
+        """When the state changed, ascending, and the up time then, for a kernel; shapes (runs, changes)."""
+        return self._times, self._ups
+
     def finish(self, start: FloatArray, seconds: FloatArray) -> FloatArray:
         """When transfers end that need so many seconds of the link; shapes (runs, VMs)."""
         moves = np.isfinite(start) & (seconds > 0)
