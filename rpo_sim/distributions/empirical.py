@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from rpo_sim.distributions.base import Distribution, FloatArray
+from rpo_sim.distributions.lookup import reaching
 from rpo_sim.distributions.registry import register, require, require_count
 from rpo_sim.errors import ModelError
 
@@ -68,7 +69,7 @@ class Empirical(Distribution):
     def ppf(self, u: FloatArray) -> FloatArray:
         """The smallest value whose cdf reaches ``u``; inf beyond a censored end."""
         # 1 ulp of slack: 0.1 + 0.2 must still reach 0.3
-        place = np.searchsorted(self._cumulative() * (1 + 1e-15), u, side="left")
+        place = reaching(self._cumulative() * (1 + 1e-15), u)
         return np.append(self.values, math.inf)[place]
 
     def cdf(self, x: FloatArray) -> FloatArray:

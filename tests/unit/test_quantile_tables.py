@@ -1,6 +1,7 @@
 """Quantiles from tables, against scipy's formulas; and durations made from them column by column."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from rpo_sim.distributions import (
     sample,
 )
 from rpo_sim.distributions.columns import are_lognormal, from_normals, from_uniforms
+from rpo_sim.distributions.lookup import reaching
 from rpo_sim.distributions.probit import SMALLEST, probit
 from rpo_sim.errors import ModelError
 
@@ -77,6 +79,25 @@ def test_shapes_without_a_table_are_left_to_scipy(shape: float) -> None:
 def test_gamma_quantiles_that_are_never_drawn_are_left_to_scipy() -> None:
     u = np.array([0.0, 0.5, 1.0])
     np.testing.assert_array_equal(gamma_quantile.quantile(2.0, u), special.gammaincinv(2.0, u))
+
+
+WEIGHTS: dict[str, Callable[[np.random.Generator], FloatArray]] = {
+    "equal": lambda _: np.ones(50),
+    "drawn": lambda rng: rng.standard_gamma(np.ones(500)),
+    "one and many": lambda rng: np.append(1.0, rng.random(200) * 1e-4),
+    "some of no weight": lambda rng: rng.integers(0, 2, 100).astype(np.float64),
+}
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+@pytest.mark.parametrize("reached", [1.0, 0.7])
+def test_steps_are_found_as_by_a_search(name: str, reached: float) -> None:
+    steps = np.cumsum(WEIGHTS[name](np.random.default_rng(2)))
+    steps *= reached / steps[-1]
+    spread = (np.random.default_rng(1).integers(0, 2**52, 20_000) + 0.5) * 2.0**-52
+    u = np.concatenate([spread, drawable(5_000), steps[(steps > 0) & (steps < 1)]])
+    np.testing.assert_array_equal(reaching(steps, u), np.searchsorted(steps, u))
+    np.testing.assert_array_equal(reaching(steps, u[:10]), np.searchsorted(steps, u[:10]))
 
 
 KINDS: dict[str, tuple[Distribution, ...]] = {

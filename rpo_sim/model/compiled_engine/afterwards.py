@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from rpo_sim.model.compiled_engine.disks import start_disks
+from rpo_sim.model.compiled_engine.events import at_once
 from rpo_sim.model.compiled_engine.jit import part
 from rpo_sim.model.compiled_engine.jobs import after_applications, after_vms, is_here, note_wait, report
 from rpo_sim.model.compiled_engine.layout import AFTER_APPLICATION, AFTER_INCIDENT, AFTER_VM, NO_ROOM
@@ -45,8 +46,7 @@ def _start(run: Any, parent: int, role: int, state: int) -> None:
     me.place, me.member, me.kind = before.place, before.member, before.kind
     me.parent, me.root, me.rank, me.group = parent, parent, before.rank, before.group
     me.segment, me.by = -1, -1
-    set_int(run.urgent, run.n_urgent, job)
-    run.n_urgent += 1
+    at_once(run, job)
 
 
 @part

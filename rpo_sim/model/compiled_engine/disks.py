@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from rpo_sim.model.compiled_engine.events import at_once
 from rpo_sim.model.compiled_engine.jit import part
 from rpo_sim.model.compiled_engine.layout import DISK, NO_ROOM
-from rpo_sim.model.compiled_engine.memory import group_at, job_at, set_int
+from rpo_sim.model.compiled_engine.memory import group_at, job_at
 from rpo_sim.model.compiled_engine.states import STAGE
 
 
@@ -26,5 +27,4 @@ def start_disks(plan: Any, run: Any, owner: int, stage: int) -> None:
         disk.member, disk.kind = first + d, group.first_kind + d
         disk.parent, disk.root, disk.rank, disk.group = owner, vm, me.rank, me.group
         disk.segment, disk.by = -1, -1
-        set_int(run.urgent, run.n_urgent, job)
-        run.n_urgent += 1
+        at_once(run, job)

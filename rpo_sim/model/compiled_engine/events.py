@@ -3,8 +3,9 @@
 SimPy orders events by (time, order of scheduling). What is scheduled for a later time goes into a heap by
 (time, sequence number); what is scheduled for this very instant into a ring, first in, first out: its
 sequence number is larger than that of anything which was scheduled for this instant when it still lay
-ahead. Two kinds of event have places of their own: the alarm of a link, of which one at a time counts, and
-the time-outs of transfers, which expire in the order in which they were set, stage by stage.
+ahead. Where only one at a time counts it is an alarm, which has a place of its own: the next finish on a
+link, the next shift of a pool, the next time-out of a stage's transfers, which expire in the order in which
+they were set. Jobs that go on before anything else does stand in a list, and are counted by no clock.
 """
 
 import math
@@ -12,7 +13,15 @@ from typing import Any
 
 from rpo_sim.model.compiled_engine.jit import inlined, part
 from rpo_sim.model.compiled_engine.layout import EXPIRY, NO_ROOM, RESUME
-from rpo_sim.model.compiled_engine.memory import expiries_at, instant_at, stream_at, timed_at
+from rpo_sim.model.compiled_engine.memory import (
+    alarm_at,
+    expiries_at,
+    instant_at,
+    set_int,
+    stage_at,
+    stream_at,
+    timed_at,
+)
 
 
 @inlined
@@ -25,6 +34,13 @@ def happen(run: Any, what: int, who: int, turn: int) -> None:
     entry = instant_at(run, (run.instant + run.n_instants) & (size - 1))
     entry.what, entry.who, entry.turn = what, who, turn
     run.n_instants += 1
+
+
+@inlined
+def at_once(run: Any, job: int) -> None:
+    """Have a job go on before anything else of this instant."""
+    set_int(run.urgent, run.n_urgent, job)
+    run.n_urgent += 1
 
 
 @inlined
@@ -53,34 +69,72 @@ def resume_after(run: Any, job: int, seconds: float) -> None:
     entry.time, entry.sequence, entry.job = at, run.sequence, job
 
 
+@inlined
+def _comes_before(a: Any, b: Any) -> int:
+    """1 or 0: which it is cannot be foretold, so this is to be calculated and not branched on."""
+    return int((a.time < b.time) | ((a.time == b.time) & (a.sequence < b.sequence)))
+
+
 @part
 def next_timed(run: Any) -> int:
-    """Take the first job off the heap."""
+    """Take the first job off the heap: the hole goes to the bottom, and the last entry up from there."""
     job: int = timed_at(run, 0).job
     run.n_timed -= 1
     size = run.n_timed
-    if size == 0:
-        return job
-    last = timed_at(run, size)
-    time, sequence = last.time, last.sequence
     hole, below = 0, 1
-    while below < size:
-        if below + 1 < size:
-            a, b = timed_at(run, below), timed_at(run, below + 1)
-            if b.time < a.time or (b.time == a.time and b.sequence < a.sequence):
-                below += 1
-        least = timed_at(run, below)
-        if least.time > time or (least.time == time and least.sequence > sequence):
-            break
+    while below + 1 < size:
+        below += _comes_before(timed_at(run, below + 1), timed_at(run, below))
         _move(run, below, hole)
         hole = below
         below = 2 * hole + 1
+    if below < size:
+        _move(run, below, hole)
+        hole = below
+    last = timed_at(run, size)
+    while hole > 0:
+        above = (hole - 1) >> 1
+        if not _comes_before(last, timed_at(run, above)):
+            break
+        _move(run, above, hole)
+        hole = above
     _move(run, size, hole)
     return job
 
 
+@inlined
+def set_alarm(run: Any, alarm: int, at: float) -> None:
+    """Have it ring at a time that lies ahead."""
+    run.sequence += 1
+    entry = alarm_at(run, alarm)
+    entry.time, entry.sequence = at, run.sequence
+
+
 @part
-def set_expiry(run: Any, job: int, stage: int, seconds: float) -> None:
+def next_alarm(plan: Any, run: Any) -> int:
+    """The alarm that rings before all others and before the first of the heap; -1 if the heap comes first."""
+    time, sequence, found = math.inf, 0, -1
+    if run.n_timed > 0:
+        time, sequence = timed_at(run, 0).time, timed_at(run, 0).sequence
+    for i in range(plan.n_alarms):
+        alarm = alarm_at(run, i)
+        if alarm.time < time or (alarm.time == time and alarm.sequence < sequence):
+            time, sequence, found = alarm.time, alarm.sequence, i
+    run.next_time = time
+    return found
+
+
+@inlined
+def _set_first(run: Any, queue: Any, job: int, alarm: int) -> None:
+    """The first of a stage's transfers is the one that its alarm is for."""
+    queue.first = job
+    entry = alarm_at(run, alarm)
+    entry.time = math.inf
+    if job >= 0:
+        entry.time, entry.sequence = stream_at(run, job).expires, stream_at(run, job).expiry
+
+
+@part
+def set_expiry(plan: Any, run: Any, job: int, stage: int, seconds: float) -> None:
     """Have a transfer time out. Per stage these come in order, as each lasts as long as the others."""
     stream = stream_at(run, job)
     at = run.now + seconds
@@ -95,12 +149,12 @@ def set_expiry(run: Any, job: int, stage: int, seconds: float) -> None:
     if queue.last >= 0:
         stream_at(run, queue.last).later = job
     else:
-        queue.first = job
+        _set_first(run, queue, job, stage_at(plan, stage).alarm)
     queue.last = job
 
 
 @part
-def drop_expiry(run: Any, job: int, stage: int) -> None:
+def drop_expiry(plan: Any, run: Any, job: int, stage: int) -> None:
     """Forget a time-out that has come or is not needed any more."""
     stream, queue = stream_at(run, job), expiries_at(run, stage)
     if stream.expires == math.inf:
@@ -109,7 +163,7 @@ def drop_expiry(run: Any, job: int, stage: int) -> None:
     if stream.sooner >= 0:
         stream_at(run, stream.sooner).later = stream.later
     else:
-        queue.first = stream.later
+        _set_first(run, queue, stream.later, stage_at(plan, stage).alarm)
     if stream.later >= 0:
         stream_at(run, stream.later).sooner = stream.sooner
     else:

@@ -5,8 +5,8 @@ from typing import Any
 
 from rpo_sim.model.compiled_engine.afterwards import clear_afterwards, tell_afterwards
 from rpo_sim.model.compiled_engine.critical import book
-from rpo_sim.model.compiled_engine.events import drop_expiry, happen, next_timed
-from rpo_sim.model.compiled_engine.jit import part, wide
+from rpo_sim.model.compiled_engine.events import at_once, drop_expiry, happen, next_alarm, next_timed
+from rpo_sim.model.compiled_engine.jit import inlined, part, wide
 from rpo_sim.model.compiled_engine.jobs import (
     after_applications,
     after_vms,
@@ -22,7 +22,6 @@ from rpo_sim.model.compiled_engine.jobs import (
     wave_job,
 )
 from rpo_sim.model.compiled_engine.layout import (
-    ALARM,
     ALL,
     APPLICATION,
     COHORT_DONE,
@@ -35,6 +34,7 @@ from rpo_sim.model.compiled_engine.layout import (
     GROUPS,
     LAST,
     LEAD,
+    LINK_ALARM,
     RESUME,
     SHIFT_ALARM,
     STREAM_DONE,
@@ -43,6 +43,7 @@ from rpo_sim.model.compiled_engine.layout import (
     WAVE_OPENS,
 )
 from rpo_sim.model.compiled_engine.memory import (
+    alarm_at,
     application_vms,
     bucket_at,
     cohort_at,
@@ -66,9 +67,9 @@ from rpo_sim.model.compiled_engine.memory import (
     set_real,
     stage_at,
     stream_at,
-    timed_at,
 )
 from rpo_sim.model.compiled_engine.procedure import advance
+from rpo_sim.model.compiled_engine.sharing import clear as clear_link
 from rpo_sim.model.compiled_engine.sharing import ring
 from rpo_sim.model.compiled_engine.slots import begin_shifts, ring_shift
 from rpo_sim.model.compiled_engine.states import DETECT, ENDED, TURN
@@ -106,6 +107,7 @@ def _gather_quorums(plan: Any, run: Any, group: int) -> None:
 def _clear(plan: Any, run: Any, draws: Any, row: int) -> None:
     """All as it is at the failure."""
     run.now, run.sequence, run.n_timed, run.instant, run.n_instants = 0.0, 0, 0, 0, 0
+    run.ring_turn, run.over = 0, 0
     run.urgent_at, run.n_urgent, run.n_segments, run.next_job = 0, 0, 0, plan.n_jobs
     run.status, run.row, run.ended, run.declared_at = DONE, row, 0, 0.0
     for vm in range(plan.n_vms):
@@ -147,20 +149,17 @@ def _clear_shared(plan: Any, run: Any, draws: Any) -> None:
         slots = pool_at(run, pool)
         slots.free, slots.first, slots.last = int_at(plan.capacities, pool), -1, -1
     run.time_of_day = real_at(draws.time_of_day, run.row)
+    for i in range(plan.n_alarms):
+        alarm_at(run, i).time = math.inf
     for i in range(plan.n_shift_pools):
-        begin_shifts(plan, run, int_at(plan.shift_pools, i))
+        begin_shifts(plan, run, int_at(plan.shift_pools, i), plan.n_links + i)
     for i in range(plan.n_resources):
         set_real(run.free, i, real_at(plan.target, i))
     run.totals, run.n_blocks, run.free_block = draws.totals, 0, -1
     for link in range(plan.n_links):
-        flow, limits = flow_at(run, link), link_at(plan, link)
-        flow.bandwidth = limits.bandwidth
-        if limits.totals > 0:
-            flow.bandwidth = real_at(run.totals, limits.first_total)
-        flow.now, flow.served, flow.capped_rate, flow.order = 0.0, 0.0, 0.0, 0
-        flow.capped, flow.uncapped, flow.alarm, flow.turn = 0, 0, math.inf, 0
-        set_int(run.last_blocks, 2 * link, -1)
-        set_int(run.last_blocks, 2 * link + 1, -1)
+        limits = link_at(plan, link)
+        alone = real_at(run.totals, limits.first_total) if limits.totals > 0 else limits.bandwidth
+        clear_link(run, link, alone)
     for bucket in range(plan.n_buckets):
         level_at(run, bucket).level, level_at(run, bucket).at = bucket_at(plan, bucket).burst, 0.0
     for stage in range(plan.n_stages):
@@ -174,11 +173,12 @@ def _settle(run: Any, job: int) -> None:
     happen(run, RESUME, job, 0)
 
 
-@part
-def _resume(plan: Any, run: Any, draws: Any, job: int, by: int, ok: int) -> None:
+@inlined
+def _resume(run: Any, job: int, by: int, ok: int) -> None:
+    """Have a job go on before anything else happens, behind those who were told before."""
     me = job_at(run, job)
     me.by, me.ok = by, ok
-    advance(plan, run, draws, wide(job))
+    at_once(run, job)
 
 
 @part
@@ -190,18 +190,18 @@ def _quorum_done(plan: Any, run: Any, cohort: int, quorum: int, needs: int) -> N
 
 
 @part
-def _cohort_met(plan: Any, run: Any, draws: Any, cohort: int) -> None:
+def _cohort_met(run: Any, cohort: int) -> None:
     """Those who wait for a cohort go on, as they came."""
     those = cohort_at(run, cohort)
     job = those.first
     while job >= 0:
         behind = job_at(run, job).behind
-        _resume(plan, run, draws, wide(job), wide(those.by), wide(those.ok))
+        _resume(run, job, those.by, those.ok)
         job = behind
 
 
 @part
-def _cohort_done(plan: Any, run: Any, draws: Any, cohort: int) -> None:
+def _cohort_done(plan: Any, run: Any, cohort: int) -> None:
     """Tell those who wait for a cohort."""
     those = cohort_at(run, cohort)
     those.seen = 1
@@ -215,14 +215,13 @@ def _cohort_done(plan: Any, run: Any, draws: Any, cohort: int) -> None:
     elif cohort < needs_ready(plan, 0):
         _quorum_done(plan, run, cohort, cohort - quorum_back(plan), needs_back(plan, 0))
     elif cohort < application_up(plan, 0):
-        _cohort_met(plan, run, draws, cohort)
+        _cohort_met(run, cohort)
     elif cohort < all_done(plan):
-        job = application_job(plan, cohort - application_up(plan, 0))
-        _resume(plan, run, draws, wide(job), wide(those.by), wide(those.ok))
+        _resume(run, application_job(plan, cohort - application_up(plan, 0)), those.by, those.ok)
     elif cohort == all_done(plan):
-        _resume(plan, run, draws, wide(plan.n_jobs - 1), wide(those.by), wide(those.ok))
+        _resume(run, plan.n_jobs - 1, those.by, those.ok)
     else:
-        _cohort_met(plan, run, draws, cohort)
+        _cohort_met(run, cohort)
 
 
 @part
@@ -234,89 +233,110 @@ def _disk_done(run: Any, vm: int) -> None:
 
 
 @part
-def _at_this_instant(plan: Any, run: Any, draws: Any) -> None:
-    """The first of what waits in the ring."""
-    entry = instant_at(run, run.instant)
-    what, who, turn = entry.what, entry.who, entry.turn
-    run.instant = (run.instant + 1) & (run.instants_size - 1)
-    run.n_instants -= 1
-    if what == RESUME:
-        advance(plan, run, draws, wide(who))
-    elif what == STREAM_DONE:
-        stream = stream_at(run, who)
-        if stream.turn == turn and not stream.settled:
-            if stage_at(plan, job_at(run, who).stage).timeout < math.inf:
-                _settle(run, wide(who))
-                drop_expiry(run, wide(who), wide(job_at(run, who).stage))
-            else:
-                advance(plan, run, draws, wide(who))
-    elif what == ALARM:
+def _happens(plan: Any, run: Any, what: int, who: int, turn: int) -> None:
+    """What waited in the ring and is no job that goes on."""
+    if what == LINK_ALARM:
         if flow_at(run, who).turn == turn:
-            ring(plan, run, wide(who))
+            ring(plan, run, who)
     elif what == EXPIRY:
         if stream_at(run, who).turn == turn and not stream_at(run, who).settled:
-            _settle(run, wide(who))
+            _settle(run, who)
     elif what == SHIFT_ALARM:
-        ring_shift(plan, run, wide(who))
+        ring_shift(plan, run, who)
     elif what == DISK_DONE:
         _disk_done(run, who)
     elif what == COHORT_DONE:
-        _cohort_done(plan, run, draws, who)
+        _cohort_done(plan, run, who)
     elif what == WAVE_OPENS:
-        advance(plan, run, draws, wide(wave_job(plan, who)))
+        at_once(run, wave_job(plan, who))
     elif what == GROUP_TURN:
-        advance(plan, run, draws, wide(group_job(plan, who)))
+        at_once(run, group_job(plan, who))
     elif what == GROUP_OPENS:
         group = group_at(plan, who)
         for vm in range(group.first, group.first + group.count):
-            _resume(plan, run, draws, wide(vm), wide(group_job(plan, who)), wide(1))
+            _resume(run, vm, group_job(plan, who), 1)
+
+
+@inlined
+def _has_moved(plan: Any, run: Any, job: int, turn: int) -> bool:
+    """Whether a job whose transfer has finished goes on; with a time-out it does an instant's turn later."""
+    stream = stream_at(run, job)
+    if stream.turn != turn or stream.settled:
+        return False
+    stage = wide(job_at(run, job).stage)
+    if stage_at(plan, stage).timeout == math.inf:
+        return True
+    _settle(run, job)
+    drop_expiry(plan, run, job, stage)
+    return False
+
+
+@inlined
+def _at_this_instant(plan: Any, run: Any) -> int:
+    """The first of what waits in the ring; the job that goes on, -1 if none does."""
+    entry = instant_at(run, run.instant)
+    what, who, turn = entry.what, wide(entry.who), entry.turn
+    run.instant = (run.instant + 1) & (run.instants_size - 1)
+    run.n_instants -= 1
+    if what == RESUME:
+        return int(who)
+    if what == STREAM_DONE:
+        return int(who) if _has_moved(plan, run, who, turn) else -1
+    _happens(plan, run, what, who, turn)
+    return -1
+
+
+@part
+def _alarm_rings(plan: Any, run: Any, alarm: int) -> None:
+    """Of a link, of a pool with shifts, or of the first transfer of a stage to time out."""
+    alarm_at(run, alarm).time = math.inf
+    pool = alarm - plan.n_links
+    if pool < 0:
+        ring(plan, run, alarm)
+    elif pool < plan.n_shift_pools:
+        ring_shift(plan, run, wide(int_at(plan.shift_pools, pool)))
+    else:
+        stage = int_at(plan.limited, pool - plan.n_shift_pools)
+        job = wide(expiries_at(run, stage).first)
+        drop_expiry(plan, run, job, stage)
+        _settle(run, job)
+
+
+@inlined
+def _happens_next(plan: Any, run: Any) -> int:
+    """The next event; the job that goes on, -1 if none does.
+
+    What is scheduled for this instant is scheduled in the ring: once its turn has come, it is emptied.
+    """
+    if run.n_instants > 0 and run.ring_turn:
+        return _at_this_instant(plan, run)
+    alarm = next_alarm(plan, run)
+    run.ring_turn = run.n_instants > 0 and run.next_time > run.now
+    if run.ring_turn:
+        return _at_this_instant(plan, run)
+    if run.next_time == math.inf:
+        run.over = 1
+        return -1
+    run.now = run.next_time
+    if alarm < 0:
+        return next_timed(run)
+    _alarm_rings(plan, run, alarm)
+    return -1
 
 
 @part
 def _run(plan: Any, run: Any, draws: Any) -> None:
     """Until nothing happens any more."""
-    advance(plan, run, draws, wide(plan.n_vms))
-    while run.status == DONE:
+    job = wide(plan.n_vms)
+    while run.status == DONE and not run.over:
+        if job >= 0:
+            advance(plan, run, draws, job)
         if run.urgent_at < run.n_urgent:
-            advance(plan, run, draws, wide(int_at(run.urgent, run.urgent_at)))
+            job = int_at(run.urgent, run.urgent_at)
             run.urgent_at += 1
-            continue
-        run.urgent_at, run.n_urgent = 0, 0
-        time, sequence, what, who = math.inf, 0, RESUME, -1
-        if run.n_timed > 0:
-            first = timed_at(run, 0)
-            time, sequence = first.time, first.sequence
-        for link in range(plan.n_links):
-            flow = flow_at(run, link)
-            if flow.alarm < time or (flow.alarm == time and flow.sequence < sequence):
-                time, sequence, what, who = flow.alarm, flow.sequence, ALARM, link
-        for i in range(plan.n_shift_pools):
-            pool = int_at(plan.shift_pools, i)
-            slots = pool_at(run, pool)
-            if slots.alarm < time or (slots.alarm == time and slots.sequence < sequence):
-                time, sequence, what, who = slots.alarm, slots.sequence, SHIFT_ALARM, pool
-        for i in range(plan.n_limited):
-            job = expiries_at(run, int_at(plan.limited, i)).first
-            if job >= 0:
-                stream = stream_at(run, job)
-                if stream.expires < time or (stream.expires == time and stream.expiry < sequence):
-                    time, sequence, what, who = stream.expires, stream.expiry, EXPIRY, job
-        if run.n_instants > 0 and time > run.now:
-            _at_this_instant(plan, run, draws)
-        elif time == math.inf:
-            return
         else:
-            run.now = time
-            if what == RESUME:
-                advance(plan, run, draws, wide(next_timed(run)))
-            elif what == ALARM:
-                flow_at(run, who).alarm = math.inf
-                ring(plan, run, wide(who))
-            elif what == SHIFT_ALARM:
-                ring_shift(plan, run, wide(who))
-            else:
-                drop_expiry(run, wide(who), wide(job_at(run, who).stage))
-                _settle(run, wide(who))
+            run.urgent_at, run.n_urgent = 0, 0
+            job = _happens_next(plan, run)
 
 
 @part

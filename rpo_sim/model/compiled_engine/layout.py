@@ -19,7 +19,7 @@ def _record(*columns: tuple[str, str]) -> np.dtype[Any]:
 PLAN = _record(
     ("n_vms", "i4"), ("n_waves", "i4"), ("n_groups", "i4"), ("n_applications", "i4"), ("n_tiers", "i4"),
     ("n_jobs", "i4"), ("n_disks", "i4"), ("n_tries", "i4"), ("n_steps", "i4"), ("n_pools", "i4"),
-    ("n_links", "i4"), ("n_buckets", "i4"), ("n_stages", "i4"), ("n_limited", "i4"), ("n_activities", "i4"),
+    ("n_links", "i4"), ("n_buckets", "i4"), ("n_stages", "i4"), ("n_alarms", "i4"), ("n_activities", "i4"),
     ("job_pool", "i4"), ("repair_pool", "i4"), ("repair", "i4"), ("repair_what", "i4"),
     ("repair_evidence", "i4"), ("token_what", "i4"), ("detect_evidence", "i4"),
     ("declare_evidence", "i4"), ("n_quorums", "i4"), ("n_resources", "i4"), ("n_figures", "i4"),
@@ -37,7 +37,7 @@ STAGE = _record(
     ("steps", "i8"), ("timeout", "f8"), ("link_factor", "f8"), ("scan", "f8"), ("retries", "i4"),
     ("members", "i4"), ("first_try", "i4"), ("first_pool", "i4"), ("pools", "i4"), ("first_token", "i4"),
     ("tokens", "i4"), ("link", "i4"), ("first_bytes", "i4"), ("what", "i4"), ("evidence", "i4"),
-    ("disk", "i4"), ("after", "i4"),
+    ("disk", "i4"), ("after", "i4"), ("alarm", "i4"),
 )  # fmt: skip
 TOKEN = _record(("tokens", "f8"), ("bucket", "i4"))
 GROUP = _record(
@@ -89,18 +89,21 @@ STREAM = _record(
     ("bytes_", "f8"), ("cap", "f8"), ("expires", "f8"), ("expiry", "i8"), ("order", "i4"), ("capped", "i4"),
     ("link", "i4"), ("turn", "i4"), ("finished", "i4"), ("settled", "i4"), ("sooner", "i4"), ("later", "i4"),
 )  # fmt: skip
-TIMED = _record(("time", "f8"), ("sequence", "i8"), ("job", "i4"))
+TIMED = _record(("time", "f8"), ("sequence", "i8"), ("job", "i8"))
+ALARM = _record(
+    ("time", "f8"), ("sequence", "i8")
+)  # of each link, pool with shifts and stage with a time-out
 INSTANT = _record(("what", "i4"), ("who", "i4"), ("turn", "i4"))
 SEGMENT = _record(
     ("start", "f8"), ("end", "f8"), ("what", "i4"), ("evidence", "i4"), ("cause", "i4"), ("before", "i4")
 )
 POOL = _record(
     ("free", "i4"), ("first", "i4"), ("last", "i4"), ("turn", "i4"), ("alarmed", "i4"), ("alarm_turn", "i4"),
-    ("alarm", "f8"), ("sequence", "i8"),
+    ("alarm", "i4"),
 )  # fmt: skip
 FLOW = _record(
-    ("bandwidth", "f8"), ("now", "f8"), ("served", "f8"), ("capped_rate", "f8"), ("alarm", "f8"),
-    ("sequence", "i8"), ("order", "i4"), ("capped", "i4"), ("uncapped", "i4"), ("turn", "i4"),
+    ("bandwidth", "f8"), ("now", "f8"), ("served", "f8"), ("level", "f8"), ("capped_rate", "f8"),
+    ("order", "i4"), ("capped", "i4"), ("uncapped", "i4"), ("turn", "i4"),
 )  # fmt: skip
 LEVEL = _record(("level", "f8"), ("at", "f8"))
 ENTRY = _record(("key", "f8"), ("finish", "f8"), ("order", "i4"), ("job", "i4"))
@@ -113,15 +116,15 @@ COHORT = _record(
     ("ok", "i4"), ("first", "i4"), ("last", "i4"),
 )  # fmt: skip
 RUN = _record(
-    ("now", "f8"), ("sequence", "i8"), ("n_timed", "i4"), ("instant", "i4"), ("n_instants", "i4"),
-    ("urgent_at", "i4"), ("n_urgent", "i4"), ("n_segments", "i4"), ("next_job", "i4"), ("status", "i4"),
-    ("stage", "i4"), ("attempt", "i4"), ("row", "i4"), ("ended", "i4"), ("declared_at", "f8"),
-    ("instants_size", "i4"), ("segments_size", "i4"), ("n_blocks", "i4"), ("free_block", "i4"),
-    ("jobs", "i8"), ("streams", "i8"), ("timed", "i8"), ("instants", "i8"), ("urgent", "i8"),
-    ("segments", "i8"), ("pools", "i8"), ("flows", "i8"), ("finished", "i8"), ("entries", "i8"),
-    ("blocks", "i8"), ("last_blocks", "i8"),
-    ("levels", "i8"), ("totals", "i8"), ("expiries", "i8"), ("cohorts", "i8"), ("tries", "i8"),
-    ("options", "i8"), ("shares", "i8"), ("last_vms", "i8"), ("free", "i8"), ("ends", "i8"),
+    ("now", "f8"), ("next_time", "f8"), ("sequence", "i8"), ("n_timed", "i4"), ("instant", "i4"),
+    ("n_instants", "i4"), ("urgent_at", "i4"), ("n_urgent", "i4"), ("n_segments", "i4"), ("next_job", "i4"),
+    ("status", "i4"), ("stage", "i4"), ("attempt", "i4"), ("row", "i4"), ("ended", "i4"),
+    ("declared_at", "f8"), ("ring_turn", "i4"), ("over", "i4"), ("instants_size", "i4"),
+    ("segments_size", "i4"), ("n_blocks", "i4"), ("free_block", "i4"), ("jobs", "i8"), ("streams", "i8"),
+    ("timed", "i8"), ("alarms", "i8"), ("instants", "i8"), ("urgent", "i8"), ("segments", "i8"),
+    ("pools", "i8"), ("flows", "i8"), ("finished", "i8"), ("entries", "i8"), ("blocks", "i8"),
+    ("last_blocks", "i8"), ("levels", "i8"), ("totals", "i8"), ("expiries", "i8"), ("cohorts", "i8"),
+    ("tries", "i8"), ("options", "i8"), ("shares", "i8"), ("last_vms", "i8"), ("free", "i8"), ("ends", "i8"),
     ("given_up", "i8"), ("time_of_day", "f8"), ("jobs_size", "i4"),
 )  # fmt: skip
 
@@ -130,7 +133,7 @@ DONE, NOT_DRAWN, NO_ROOM, ENDLESS = range(4)
 
 # What happens at an instant
 (
-    RESUME, STREAM_DONE, ALARM, EXPIRY, DISK_DONE, COHORT_DONE, WAVE_OPENS, GROUP_TURN, GROUP_OPENS,
+    RESUME, STREAM_DONE, LINK_ALARM, EXPIRY, DISK_DONE, COHORT_DONE, WAVE_OPENS, GROUP_TURN, GROUP_OPENS,
     SHIFT_ALARM,
 ) = range(10)  # fmt: skip
 

@@ -42,7 +42,9 @@ def lower(plan: Plan) -> Tables:
     _count(made.row, plan, stages)
     every = (*plan.stages, *plan.after)
     limited = [stage.index for stage in every if stage.link is not None and stage.timeout < math.inf]
-    made.row.n_quorums, made.row.n_limited = len(needed_by), len(limited)
+    made.row.n_quorums = len(needed_by)
+    made.row.n_alarms = len(plan.links) + int(made.row.n_shift_pools) + len(limited)
+    stages.table["alarm"][limited] = np.arange(len(limited)) + made.row.n_alarms - len(limited)
     tables: dict[str, Any] = {
         "stages": stages.table,
         "limited": _ints(limited),

@@ -8,10 +8,11 @@ bytes at which they do. What the level passes goes from the end of one to the en
 import math
 from typing import Any
 
-from rpo_sim.model.compiled_engine.events import happen
+from rpo_sim.model.compiled_engine.events import happen, set_alarm
 from rpo_sim.model.compiled_engine.jit import inlined, part, wide
-from rpo_sim.model.compiled_engine.layout import ALARM, STREAM_DONE
+from rpo_sim.model.compiled_engine.layout import LINK_ALARM, STREAM_DONE
 from rpo_sim.model.compiled_engine.memory import (
+    alarm_at,
     entry_at,
     flow_at,
     int_at,
@@ -32,7 +33,7 @@ def clear(run: Any, link: int, bandwidth: float) -> None:
     flow = flow_at(run, link)
     flow.bandwidth = bandwidth
     flow.now, flow.served, flow.capped_rate, flow.order = 0.0, 0.0, 0.0, 0
-    flow.capped, flow.uncapped, flow.alarm, flow.turn = 0, 0, math.inf, 0
+    flow.capped, flow.uncapped, flow.turn = 0, 0, 0
     set_int(run.last_blocks, 2 * link + _CAPPED, -1)
     set_int(run.last_blocks, 2 * link + _UNCAPPED, -1)
 
@@ -47,7 +48,7 @@ def _level(flow: Any) -> float:
 @inlined
 def _advance(flow: Any, now: float) -> None:
     if flow.uncapped:
-        flow.served += _level(flow) * (now - flow.now)
+        flow.served += flow.level * (now - flow.now)
     flow.now = now
 
 
@@ -70,11 +71,36 @@ def _forget_uncapped(run: Any, link: int, at: int) -> None:
 
 
 @inlined
-def _is_too_fast(flow: Any, cap: float) -> bool:
+def _is_too_fast(flow: Any, cap: float, level: float) -> bool:
     """Whether a capped stream would get more than its share; without a level, all of them together."""
     if flow.uncapped == 0:
         return bool(flow.capped_rate > flow.bandwidth * (1 + _HAIR))
-    return bool(cap > _level(flow) * (1 + _HAIR))
+    return bool(cap > level * (1 + _HAIR))
+
+
+@inlined
+def _uncap_highest(run: Any, link: int, entry: Any) -> float:
+    """Move it from list to list; the level then."""
+    flow, cap = flow_at(run, link), entry.key
+    left = (entry.finish - flow.now) * cap
+    stream_at(run, entry.job).capped = 0
+    _hold_back_no_more(flow, cap)
+    flow.uncapped += 1
+    pass_on(run, 2 * link + _CAPPED, 2 * link + _UNCAPPED, flow.served + left)
+    return _level(flow)
+
+
+@inlined
+def _cap_lowest(run: Any, link: int, entry: Any) -> float:
+    """Move it from list to list; the level then."""
+    flow, cap = flow_at(run, link), -entry.key
+    left = entry.finish - flow.served
+    stream_at(run, entry.job).capped = 1
+    flow.uncapped -= 1
+    flow.capped += 1
+    flow.capped_rate += cap
+    pass_on(run, 2 * link + _UNCAPPED, 2 * link + _CAPPED, flow.now + left / cap)
+    return _level(flow)
 
 
 @part
@@ -84,26 +110,18 @@ def _rebalance(plan: Any, run: Any, link: int) -> None:
     count = flow.capped + flow.uncapped
     if limits.totals and count:
         flow.bandwidth = real_at(run.totals, limits.first_total + min(count, limits.totals) - 1)
+    level = _level(flow)
     while flow.capped:
         entry = entry_at(run, last(run, 2 * link + _CAPPED))
-        if not _is_too_fast(flow, entry.key):
+        if not _is_too_fast(flow, entry.key, level):
             break
-        left = (entry.finish - flow.now) * entry.key
-        _hold_back_no_more(flow, entry.key)
-        flow.uncapped += 1
-        stream_at(run, entry.job).capped = 0
-        pass_on(run, 2 * link + _CAPPED, 2 * link + _UNCAPPED, flow.served + left)
+        level = _uncap_highest(run, link, entry)
     while flow.uncapped:
         entry = entry_at(run, last(run, 2 * link + _UNCAPPED))
-        cap = -entry.key
-        if cap > _level(flow):
+        if -entry.key > level:
             break
-        left = entry.finish - flow.served
-        flow.uncapped -= 1
-        flow.capped += 1
-        flow.capped_rate += cap
-        stream_at(run, entry.job).capped = 1
-        pass_on(run, 2 * link + _UNCAPPED, 2 * link + _CAPPED, flow.now + left / cap)
+        level = _cap_lowest(run, link, entry)
+    flow.level = level
 
 
 @inlined
@@ -116,7 +134,7 @@ def next_finish(run: Any, link: int) -> float:
         at = entry_at(run, capped).finish
     if uncapped >= 0:
         finish = entry_at(run, uncapped).finish
-        at = min(at, flow.now + max(finish - flow.served, 0.0) / _level(flow))
+        at = min(at, flow.now + max(finish - flow.served, 0.0) / flow.level)
     return float(max(at, flow.now))
 
 
@@ -125,16 +143,15 @@ def _set_alarm(run: Any, link: int) -> None:
     """Wake the link when its next stream finishes; an alarm set before does not count any more."""
     flow = flow_at(run, link)
     flow.turn += 1
-    flow.alarm = math.inf
+    alarm_at(run, link).time = math.inf
     at = next_finish(run, link)
     if at == math.inf:
         return
     at = run.now + (at - run.now)
     if at <= run.now:
-        happen(run, ALARM, link, flow.turn)
+        happen(run, LINK_ALARM, link, flow.turn)
         return
-    run.sequence += 1
-    flow.alarm, flow.sequence = at, run.sequence
+    set_alarm(run, link, at)
 
 
 @inlined

@@ -6,11 +6,11 @@ Compare with `rpo_sim.model.simpy_engine.resources` and `rpo_sim.model.simpy_eng
 import math
 from typing import Any
 
-from rpo_sim.model.compiled_engine.events import happen
+from rpo_sim.model.compiled_engine.events import happen, set_alarm
 from rpo_sim.model.compiled_engine.jit import inlined, part
 from rpo_sim.model.compiled_engine.jobs import note, note_wait
 from rpo_sim.model.compiled_engine.layout import ASSUMED, RESUME, SHIFT, SHIFT_ALARM
-from rpo_sim.model.compiled_engine.memory import int_at, job_at, pool_at, real_at, shifts_of
+from rpo_sim.model.compiled_engine.memory import alarm_at, int_at, job_at, pool_at, real_at, shifts_of
 
 _DAY_SECONDS = 86400.0
 
@@ -96,10 +96,10 @@ def note_slot(plan: Any, run: Any, job: int) -> None:
 
 
 @part
-def begin_shifts(plan: Any, run: Any, pool: int) -> None:
+def begin_shifts(plan: Any, run: Any, pool: int, alarm: int) -> None:
     """The shift in which the failure strikes."""
     slots, span = pool_at(run, pool), shifts_of(plan, pool)
-    slots.turn, slots.alarmed, slots.alarm = -1, 0, math.inf
+    slots.turn, slots.alarmed, slots.alarm = -1, 0, alarm
     for i in range(span.count):
         slots.turn += real_at(plan.shift_starts, span.first + i) <= run.time_of_day
     slots.free = _count(plan, pool, slots.turn)
@@ -155,15 +155,14 @@ def _set_alarm(plan: Any, run: Any, pool: int) -> None:
     if at <= run.now:
         happen(run, SHIFT_ALARM, pool, 0)
         return
-    run.sequence += 1
-    slots.alarm, slots.sequence = at, run.sequence
+    set_alarm(run, slots.alarm, at)
 
 
 @part
 def ring_shift(plan: Any, run: Any, pool: int) -> None:
     """The next shift begins, by its number: the clock may be a rounding short of it."""
     slots = pool_at(run, pool)
-    slots.alarmed, slots.alarm = 0, math.inf
+    slots.alarmed, alarm_at(run, slots.alarm).time = 0, math.inf
     while slots.turn < slots.alarm_turn:
         _next_turn(plan, run, pool)
     _catch_up(plan, run, pool)

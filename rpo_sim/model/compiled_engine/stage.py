@@ -106,7 +106,7 @@ def _work(plan: Any, run: Any, draws: Any, job: int) -> int:
     sharing.send(plan, run, wide(stage.link), job, bytes_, cap)
     stream_at(run, job).expires = math.inf
     if stage.timeout < math.inf:
-        set_expiry(run, job, wide(me.stage), stage.timeout)
+        set_expiry(plan, run, job, wide(me.stage), stage.timeout)
     return RESTS
 
 
@@ -115,7 +115,7 @@ def _moved(plan: Any, run: Any, job: int) -> None:
     """A transfer has come to its end, or to its time-out."""
     me, stream = job_at(run, job), stream_at(run, job)
     stream.turn += 1
-    drop_expiry(run, job, wide(me.stage))
+    drop_expiry(plan, run, job, wide(me.stage))
     if not stream.finished:
         me.ok = 0
         sharing.give_up(plan, run, job)

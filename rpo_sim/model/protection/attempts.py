@@ -42,7 +42,7 @@ def attempts(
         )
     phase = block.vm_uniforms("stagger", copy.name) * every if copy.stagger else np.zeros((1, 1))
     lag = block.per_vm("lag", copy.name, copy.lag, 0)
-    clock = _clock(copy, block, incident, float((reach + (WARM_UP + 2 * CYCLE) * every).max()))
+    clock = _clock(copy, block, incident, reach + (WARM_UP + 2 * CYCLE) * every)
     if copy.every is None:
         start = np.broadcast_to((copy.offset + first * every)[:, None] + phase, lag.shape)
         if copy.transfer is not None:
@@ -68,10 +68,12 @@ def attempts(
     )
 
 
-def _clock(copy: CopyPlan, block: BlockDraws, incident: Incident, reach: float) -> LinkClock | None:
+def _clock(copy: CopyPlan, block: BlockDraws, incident: Incident, reach: FloatArray) -> LinkClock | None:
     """When the link of a copy was up, as far back as its history goes; None where it always was."""
     link = block.plan.links[copy.transfer.link] if copy.transfer is not None else None
-    return LinkClock(link, block, incident.failed_at, reach) if link and link.outages else None
+    if link is None or link.outages is None:
+        return None
+    return LinkClock(link, block, incident.failed_at, float(reach.max()))
 
 
 def calendar_reach(copy: CopyPlan, incident: Incident) -> float:
@@ -121,14 +123,21 @@ def _run(
 
     ``full`` says in which runs of the block it is the full of a cycle.
     """
+
+    def attempted(attempt: int) -> FloatArray:
+        seconds = block.copy_seconds(copy, attempt)
+        if full is None or copy.cycle is None or copy.cycle.duration is None:
+            return seconds
+        return np.where(full[:, None], block.full_seconds(copy, attempt), seconds)
+
     tries = copy.retries + 1
     busy = np.zeros((len(block.runs), block.plan.n_vms))
+    if copy.success is None and copy.timeout == np.inf:  # the first attempt succeeds
+        return attempted(number * tries), busy
     cut_delay = np.full_like(busy, np.inf)
     trying = np.ones(busy.shape, dtype=np.bool_)
     for attempt in range(number * tries, (number + 1) * tries):
-        seconds = block.copy_seconds(copy, attempt)
-        if full is not None and copy.cycle is not None and copy.cycle.duration is not None:
-            seconds = np.where(full[:, None], block.full_seconds(copy, attempt), seconds)
+        seconds = attempted(attempt)
         ok = trying & (seconds <= copy.timeout) & block.copy_succeeds(copy, attempt)
         cut_delay = np.where(ok, busy, cut_delay)
         busy = busy + np.where(trying, np.minimum(seconds, copy.timeout), 0.0)

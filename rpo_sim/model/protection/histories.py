@@ -1,6 +1,7 @@
 """The points of all copies: who copies from a copy goes before it, who competes goes with it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -37,8 +38,8 @@ def recovery_points(
             holds = copy.survives and not incident.corrupt  # it has every write, the bad ones too
             newest[c] = incident.failed_at[:, None] if holds else -np.inf
         elif look is None and plan.stands_alone(c) and _alike(copy, block):
-            one = block.one_per_group()
-            found = newest_usable(copy, without_slots(copy, attempts(copy, one, incident)), incident)
+            runs = _solid(attempts(copy, block.one_per_group(), incident))
+            found = newest_usable(copy, without_slots(copy, runs), incident)
             newest[c] = np.repeat(found, [group.count for group in plan.groups], axis=1)
         else:
             points = histories.points(c)
@@ -52,6 +53,12 @@ def _alike(copy: CopyPlan, block: BlockDraws) -> bool:
     """Whether all VMs of a group have the same points."""
     fixed = block.is_fixed(copy.duration) and block.is_fixed(copy.lag)
     return fixed and copy.success is None and not copy.stagger
+
+
+def _solid(runs: Attempts) -> Attempts:
+    """In tables of their own: of rows as short as groups are few, numpy is slow to go through views."""
+    due, busy, cut_delay = map(np.ascontiguousarray, (runs.due, runs.busy, runs.cut_delay))
+    return replace(runs, due=due, busy=busy, cut_delay=cut_delay)
 
 
 class _Histories:

@@ -9,12 +9,14 @@ from rpo_sim.distributions.base import FloatArray
 from rpo_sim.model.block import BoolArray
 from rpo_sim.model.protection.records import Attempts
 
-
-def _allow(runs: Attempts) -> tuple[FloatArray, BoolArray]:
-    return runs.due, np.zeros(runs.due.shape, dtype=np.bool_)
+Starts = tuple[FloatArray, BoolArray | None]  # inf where none; and which were cancelled, if any can be
 
 
-def _replace(runs: Attempts) -> tuple[FloatArray, BoolArray]:
+def _allow(runs: Attempts) -> Starts:
+    return runs.due, None
+
+
+def _replace(runs: Attempts) -> Starts:
     """A run still working when the next is due is cancelled."""
     following = np.concatenate([runs.due[1:], np.full_like(runs.due[:1], np.inf)])
     return runs.due, runs.due + runs.busy > following
@@ -22,14 +24,14 @@ def _replace(runs: Attempts) -> tuple[FloatArray, BoolArray]:
 
 def _one_after_the_other(
     runs: Attempts, begin: Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
-) -> tuple[FloatArray, BoolArray]:
+) -> Starts:
     """Starts under a policy ``begin(due, start of the last run, end of the last run)``, inf to drop it.
 
     A run that ends at the instant when the next is due has ended: it does not hold that one up. Where all
     end in time, whatever the policy, each starts when it is due.
     """
     if ((runs.due[:-1] + runs.busy[:-1] <= runs.due[1:]) | np.isinf(runs.due[:-1])).all():
-        return runs.due, np.zeros(runs.due.shape, dtype=np.bool_)
+        return runs.due, None
     last_start = np.full(runs.due.shape[1:], -np.inf)
     last_end = last_start.copy()
     start = np.full(runs.due.shape, np.inf)
@@ -38,7 +40,7 @@ def _one_after_the_other(
         started = np.isfinite(start[j])
         last_start = np.where(started, start[j], last_start)
         last_end = np.where(started, start[j] + runs.busy[j], last_end)
-    return start, np.zeros(start.shape, dtype=np.bool_)
+    return start, None
 
 
 def _skip(due: FloatArray, start: FloatArray, end: FloatArray) -> FloatArray:

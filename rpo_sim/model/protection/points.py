@@ -18,7 +18,9 @@ def without_slots(copy: CopyPlan, runs: Attempts) -> Points:
     """
     start, cancelled = STARTS["allow" if copy.every is None else copy.overlap](runs)
     end = start + runs.busy
-    made = np.isfinite(start) & np.isfinite(runs.cut_delay) & ~cancelled
+    made = np.isfinite(start) & np.isfinite(runs.cut_delay)
+    if cancelled is not None:
+        made &= ~cancelled
     first_cut_at = runs.due if copy.cut_before_slot else start
     cut_at = np.where(runs.cut_delay == 0, first_cut_at, start + runs.cut_delay)
     if copy.hold:  # cut when due; what is sent again is what was held
