@@ -37,11 +37,6 @@ class Stream:
 _Entry = tuple[float, float, int, int, Stream]
 
 
-def _place(stream: Stream) -> tuple[float, int]:
-    """By cap, of equals as they came."""
-    return stream.cap, stream.order
-
-
 class SharedLink:
     """The streams on one link; time in seconds, rates in bytes per second.
 
@@ -53,7 +48,8 @@ class SharedLink:
         self._totals = totals
         self._now = 0.0
         self._served = 0.0
-        self._streams: list[Stream] = []
+        self._streams: list[Stream] = []  # by cap, of equals as they came
+        self._places: list[tuple[float, int]] = []  # of each its cap and its order
         self._capped = 0  # the first so many
         self._capped_rate = 0.0
         self._order = itertools.count()
@@ -72,7 +68,8 @@ class SharedLink:
         """Start a transfer of ``bytes_`` at no more than ``cap`` bytes per second."""
         self._advance(now)
         stream = Stream(job=job, bytes_=bytes_, cap=cap, order=next(self._order))
-        place = bisect_left(self._streams, _place(stream), key=_place)
+        place = bisect_left(self._places, (cap, stream.order))
+        self._places.insert(place, (cap, stream.order))
         self._streams.insert(place, stream)
         if place < self._capped:
             self._cap(stream, bytes_)
@@ -134,7 +131,8 @@ class SharedLink:
         self._capped_rate = self._capped_rate - stream.cap if self._capped else 0.0
 
     def _forget(self, stream: Stream) -> None:
-        del self._streams[bisect_left(self._streams, _place(stream), key=_place)]
+        place = bisect_left(self._places, (stream.cap, stream.order))
+        del self._places[place], self._streams[place]
         stream.version += 1
         if stream.capped:
             self._hold_back_no_more(stream)
