@@ -23,7 +23,6 @@ from rpo_sim.model.compiled_engine.jobs import (
 )
 from rpo_sim.model.compiled_engine.layout import (
     ALL,
-    APPLICATION,
     COHORT_DONE,
     DISK_DONE,
     DONE,
@@ -31,15 +30,11 @@ from rpo_sim.model.compiled_engine.layout import (
     EXPIRY,
     GROUP_OPENS,
     GROUP_TURN,
-    GROUPS,
-    LAST,
-    LEAD,
+    JOB_WORDS,
     LINK_ALARM,
     RESUME,
     SHIFT_ALARM,
     STREAM_DONE,
-    VM,
-    WAVE,
     WAVE_OPENS,
 )
 from rpo_sim.model.compiled_engine.memory import (
@@ -57,6 +52,7 @@ from rpo_sim.model.compiled_engine.memory import (
     job_at,
     level_at,
     link_at,
+    long_at,
     needed_by,
     outcome_at,
     plan_at,
@@ -64,6 +60,7 @@ from rpo_sim.model.compiled_engine.memory import (
     real_at,
     run_at,
     set_int,
+    set_long,
     set_real,
     stage_at,
     stream_at,
@@ -72,16 +69,15 @@ from rpo_sim.model.compiled_engine.procedure import advance
 from rpo_sim.model.compiled_engine.sharing import clear as clear_link
 from rpo_sim.model.compiled_engine.sharing import ring
 from rpo_sim.model.compiled_engine.slots import begin_shifts, ring_shift
-from rpo_sim.model.compiled_engine.states import DETECT, ENDED, TURN
+from rpo_sim.model.compiled_engine.states import ENDED
 
 
 @part
-def _begin(run: Any, job: int, role: int, place: int, state: int) -> None:
-    me = job_at(run, job)
-    me.role, me.place, me.member, me.state = role, place, place, state
-    me.start, me.ok, me.by, me.parent, me.segment = 0.0, 1, -1, -1, -1
-    me.kind, me.group, me.held, me.safe, me.done = 0, -1, 0, 0, 0
-    me.root, me.point = -1, 0
+def _begin_jobs(plan: Any, run: Any) -> None:
+    """All jobs but those that a run starts, as they are at the failure."""
+    source, target = plan.first_jobs, run.jobs
+    for i in range(plan.n_jobs * JOB_WORDS):
+        set_long(target, i, long_at(source, i))
 
 
 @part
@@ -110,31 +106,20 @@ def _clear(plan: Any, run: Any, draws: Any, row: int) -> None:
     run.ring_turn, run.over = 0, 0
     run.urgent_at, run.n_urgent, run.n_segments, run.next_job = 0, 0, 0, plan.n_jobs
     run.status, run.row, run.ended, run.declared_at = DONE, row, 0, 0.0
-    for vm in range(plan.n_vms):
-        _begin(run, vm, VM, vm, TURN)
-        me, group = job_at(run, vm), int_at(plan.vm_group, vm)
-        me.group, me.kind, me.rank = group, group, int_at(plan.ranks, vm)
-        me.step, me.recovered_at, me.confirmed_by, me.short = -1, math.inf, -1, 0
-    _begin(run, plan.n_vms, LEAD, 0, DETECT)
+    _begin_jobs(plan, run)
     for w in range(plan.n_waves):
-        _begin(run, wave_job(plan, w), WAVE, w, TURN)
         _gather(run, w, 0, ALL)
     for g in range(plan.n_groups):
-        _begin(run, group_job(plan, g), GROUPS, g, TURN)
         _gather_quorums(plan, run, g)
         cohort_at(run, group_at(plan, g).wave).left += group_at(plan, g).count
     for a in range(plan.n_applications):
-        _begin(run, application_job(plan, a), APPLICATION, a, TURN)
         _gather(run, application_up(plan, a), application_vms(plan, a).count, ALL)
-    _begin(run, plan.n_jobs - 1, LAST, 0, TURN)
     _gather(run, all_done(plan), plan.n_applications, ALL)
     if plan.n_kinds > 0:
         clear_afterwards(plan, run)
         _gather(run, after_applications(plan), plan.n_applications, ALL)
         for a in range(plan.n_applications):
             _gather(run, after_vms(plan, a), application_vms(plan, a).count, ALL)
-    for job in range(plan.n_vms, plan.n_jobs):
-        job_at(run, job).rank = -1
     for i in range(plan.n_tries + plan.n_jobs):
         set_int(run.tries, i, 0)
     size = plan.n_vms * plan.n_steps

@@ -29,9 +29,9 @@ PLAN = _record(
     ("group_order", "i8"), ("wave_groups", "i8"), ("group_quorums", "i8"), ("quorum_least", "i8"),
     ("needed_by", "i8"), ("needers", "i8"), ("application_vms", "i8"), ("vms_of_applications", "i8"),
     ("lists", "i8"), ("list_stages", "i8"), ("programs", "i8"), ("program_stages", "i8"),
-    ("capacities", "i8"), ("links", "i8"), ("buckets", "i8"), ("ranks", "i8"), ("vm_group", "i8"),
+    ("capacities", "i8"), ("links", "i8"), ("buckets", "i8"),
     ("target", "i8"), ("demands", "i8"), ("at_most", "i8"), ("shift_pools", "i8"), ("shifts", "i8"),
-    ("shift_starts", "i8"), ("shift_counts", "i8"),
+    ("shift_starts", "i8"), ("shift_counts", "i8"), ("first_jobs", "i8"),
 )  # fmt: skip
 STAGE = _record(
     ("steps", "i8"), ("timeout", "f8"), ("link_factor", "f8"), ("scan", "f8"), ("retries", "i4"),
@@ -85,6 +85,7 @@ JOB = _record(
     ("safe", "i4"), ("role", "i4"), ("done", "i8"), ("recovered_at", "f8"), ("step", "i4"),
     ("confirmed_by", "i4"), ("short", "i4"), ("point", "i4"), ("root", "i4"),
 )  # fmt: skip
+JOB_WORDS = JOB.itemsize // 8
 STREAM = _record(
     ("bytes_", "f8"), ("cap", "f8"), ("expires", "f8"), ("expiry", "i8"), ("order", "i4"), ("capped", "i4"),
     ("link", "i4"), ("turn", "i4"), ("finished", "i4"), ("settled", "i4"), ("sooner", "i4"), ("later", "i4"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rpo_sim.model.compiled_engine import layout
+from rpo_sim.model.compiled_engine import layout, states
 from rpo_sim.model.compiled_engine.state import Tables
 from rpo_sim.model.figures import also_names
 from rpo_sim.model.plan import Plan, StagePlan
@@ -72,10 +72,9 @@ def lower(plan: Plan) -> Tables:
         "at_most": _ints(-1 if step.at_most is None else step.at_most for step in plan.path),
         "links": _links(plan),
         "buckets": _rows(layout.BUCKET, [(each.rate, each.burst, each.evidence) for each in plan.buckets]),
-        "ranks": _ints(plan.ranks),
         "target": np.array([total for _, total in plan.target], dtype=np.float64),
         "demands": np.array([each for group in plan.groups for each in group.demand], dtype=np.float64),
-        "vm_group": _ints(g for g, group in enumerate(plan.groups) for _ in group.vms),
+        "first_jobs": _first_jobs(plan),
     }
     for name, table in tables.items():
         made.put(name, table)
@@ -173,6 +172,30 @@ def _groups(plan: Plan) -> Any:
         row.disks, row.first_disk, row.first_kind = group.disks, group.first_disk, group.first_kind
         row.needs = len(group.needs)
     return table
+
+
+def _first_jobs(plan: Plan) -> Any:
+    """The jobs at the failure: VMs, who leads, waves, groups, applications, and who ends it all."""
+    counts = {
+        layout.VM: plan.n_vms,
+        layout.LEAD: 1,
+        layout.WAVE: plan.waves,
+        layout.GROUPS: len(plan.groups),
+        layout.APPLICATION: len(plan.applications),
+        layout.LAST: 1,
+    }
+    jobs = _table(layout.JOB, plan.n_jobs)
+    jobs["role"] = np.repeat(list(counts), list(counts.values()))
+    jobs["place"] = jobs["member"] = np.concatenate([np.arange(count) for count in counts.values()])
+    jobs["state"] = np.where(jobs["role"] == layout.LEAD, states.DETECT, states.TURN)
+    jobs["ok"] = 1
+    for column in ("by", "parent", "segment", "group", "root", "rank", "step", "confirmed_by"):
+        jobs[column] = -1
+    jobs["recovered_at"] = math.inf
+    vms = jobs[: plan.n_vms]
+    vms["group"] = vms["kind"] = np.repeat(range(len(plan.groups)), [group.count for group in plan.groups])
+    vms["rank"] = plan.ranks[: plan.n_vms]
+    return jobs
 
 
 def _links(plan: Plan) -> Any:

@@ -96,7 +96,7 @@ def _change(stored: Any, seen: Any) -> Callable[[int, int, Any], None]:
     if INTERPRETED:
 
         def change(table: int, index: int, value: Any) -> None:
-            TABLES[int(table)][int(index)] = value
+            TABLES[int(table)].view(str(stored))[int(index)] = value
 
         return change
     kind = ir.DoubleType() if seen is types.float64 else ir.IntType(stored.bitwidth)
@@ -119,7 +119,7 @@ def _change(stored: Any, seen: Any) -> Callable[[int, int, Any], None]:
 
 
 int_at, set_int = _number(types.int32, types.int64), _change(types.int32, types.int64)
-long_at = _number(types.int64, types.int64)
+long_at, set_long = _number(types.int64, types.int64), _change(types.int64, types.int64)
 word_at = _number(types.uint64, types.uint64)
 byte_at = _number(types.uint8, types.int64)
 real_at, set_real = _number(types.float64, types.float64), _change(types.float64, types.float64)
