@@ -12,7 +12,7 @@ Asked = Literal["simpy", "compiled", "auto"]
 WORTHWHILE = (
     5_000  # VM-restores: about a fifth of a second of SimPy, and loading the kernel takes a third of it
 )
-WORTH_COMPILING = 1_000_000  # about 40 seconds of SimPy; compiling takes about 20, once
+WORTH_COMPILING = 1_000_000  # about 40 seconds of SimPy; compiling takes about 30, once
 _INSTALL = "pip install 'rpo-sim[fast]'"
 
 
