@@ -9,10 +9,10 @@ from rpo_sim.model.plan import Plan
 Engine = Literal["simpy", "compiled"]
 Asked = Literal["simpy", "compiled", "auto"]
 
-WORTHWHILE = (
-    5_000  # VM-restores: about a fifth of a second of SimPy, and loading the kernel takes a third of it
-)
-WORTH_COMPILING = 1_000_000  # about 40 seconds of SimPy; compiling takes about 30, once
+# VM-restores, of which SimPy does some 20,000 in a second
+WORTHWHILE = 5_000  # to load the kernel takes a third of the time
+WORTH_TELLING = 200_000  # nobody waits longer than ten seconds for what the kernel would do at once
+WORTH_COMPILING = 1_000_000  # to compile takes half a minute, once
 _INSTALL = "pip install 'rpo-sim[fast]'"
 
 
@@ -42,7 +42,7 @@ def choose(plan: Plan, asked: Asked, runs: int) -> tuple[Engine, str | None]:
         return "compiled" if compiles else "simpy", None
     if asked == "compiled":
         raise ModelError(f"--engine compiled: {reason[0]}; {reason[1]}, or use --engine simpy")
-    return "simpy", f"the SimPy engine serves: {reason[0]}"
+    return "simpy", f"the SimPy engine serves: {reason[0]}" if restores >= WORTH_TELLING else None
 
 
 def _obstacle(plan: Plan) -> tuple[str, str] | None:

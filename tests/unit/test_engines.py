@@ -11,7 +11,7 @@ from rpo_sim.errors import ModelError
 from rpo_sim.model import compiled_engine
 from rpo_sim.model.block_runs import run_block
 from rpo_sim.model.compile import compile_plan
-from rpo_sim.model.engines import WORTH_COMPILING, WORTHWHILE, choose
+from rpo_sim.model.engines import WORTH_COMPILING, WORTH_TELLING, WORTHWHILE, choose
 from rpo_sim.model.plan import BucketPlan, Plan, Pool
 
 
@@ -60,6 +60,8 @@ def test_without_numba_simpy_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     assert engine == "simpy"
     assert "numba is not installed" in str(notice)
     assert "\n" not in str(notice)
+    soon_done = (WORTH_TELLING - 1) // shipped("site-failure").n_vms
+    assert choose(shipped("site-failure"), "auto", soon_done) == ("simpy", None)
     with pytest.raises(ModelError, match="numba is not installed"):
         choose(shipped("site-failure"), "compiled", 1)
 

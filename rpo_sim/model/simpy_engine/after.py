@@ -4,14 +4,11 @@ It competes for slots and links with whatever is still being recovered.
 """
 
 import math
-from typing import TYPE_CHECKING
 
 from rpo_sim.model.journal import Job
+from rpo_sim.model.simpy_engine.disks import Disks
 from rpo_sim.model.simpy_engine.gates import Cohort
 from rpo_sim.model.simpy_engine.work import Process
-
-if TYPE_CHECKING:
-    from rpo_sim.model.simpy_engine.vms import Vms
 
 _LABEL = "afterwards"
 
@@ -19,8 +16,9 @@ _LABEL = "afterwards"
 class After:
     """The processes that follow the recovery, and when each VM was through with each kind of them."""
 
-    def __init__(self, vms: "Vms") -> None:
-        self.vms, self.plan, self.env = vms, vms.plan, vms.env
+    def __init__(self, disks: Disks, step: list[int]) -> None:
+        self.disks, self.work, self.jobs, self.step = disks, disks.work, disks.jobs, step
+        self.plan, self.env = disks.plan, disks.env
         plan = self.plan
         self.ended: dict[str, list[float]] = {kind: [0.0] * plan.n_vms for kind in plan.after_kinds}
         self.failed = [False] * plan.n_vms
@@ -40,11 +38,11 @@ class After:
             self.env.process(self._of_vm(vm, g, step))
 
     def _of_vm(self, vm: int, g: int, step: int) -> Process:
-        job = self._job(self.vms.jobs[vm])
-        job.step, job.point = step, self.vms.jobs[vm].point
+        job = self._job(self.jobs[vm])
+        job.step, job.point = step, self.jobs[vm].point
         for stage in self.plan.after:
             if stage.unit in ("vm", "disk") and step in stage.steps and not self.failed[vm]:
-                ok = yield from self.vms.vm_stage(job, stage, g)
+                ok = yield from self.disks.stage(job, stage, g)
                 self._note(stage.kind, [vm], ok)
         self.application_vms[self.plan.groups[g].application].report(job.index, not self.failed[vm])
         return True
@@ -55,7 +53,7 @@ class After:
             self.env.process(self._of_application(application, self._job(job), recovered_at))
 
     def _of_application(self, application: int, job: Job, recovered_at: list[float]) -> Process:
-        yield from self.vms.work.wait(job, self.application_vms[application].done, "its VMs to be through")
+        yield from self.work.wait(job, self.application_vms[application].done, "its VMs to be through")
         vms = [vm for g in self.plan.groups if g.application == application for vm in g.vms]
         yield from self._for_all(job, "application", application, vms, recovered_at)
         self.applications.report(job.index, True)
@@ -67,7 +65,7 @@ class After:
             self.env.process(self._of_incident(self._job(job), recovered_at))
 
     def _of_incident(self, job: Job, recovered_at: list[float]) -> Process:
-        yield from self.vms.work.wait(job, self.applications.done, "all applications to be through")
+        yield from self.work.wait(job, self.applications.done, "all applications to be through")
         yield from self._for_all(job, "incident", 0, range(self.plan.n_vms), recovered_at)
         return True
 
@@ -78,10 +76,10 @@ class After:
         for stage in self.plan.after:
             asking = [
                 vm for vm in vms
-                if recovered_at[vm] < math.inf and not self.failed[vm] and self.vms.step[vm] in stage.steps
+                if recovered_at[vm] < math.inf and not self.failed[vm] and self.step[vm] in stage.steps
             ]  # fmt: skip
             if stage.unit == unit and asking:
-                ok = yield from self.vms.work.stage(job, stage, member, 0)
+                ok = yield from self.work.stage(job, stage, member, 0)
                 self._note(stage.kind, asking, ok)
         return True
 
@@ -105,7 +103,7 @@ class After:
 
     def _job(self, parent: Job) -> Job:
         job = Job(
-            index=len(self.vms.jobs), rank=parent.rank, parent=parent.index, root=parent.index, label=_LABEL
+            index=len(self.jobs), rank=parent.rank, parent=parent.index, root=parent.index, label=_LABEL
         )
-        self.vms.jobs.append(job)
+        self.jobs.append(job)
         return job

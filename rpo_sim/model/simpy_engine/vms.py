@@ -1,11 +1,12 @@
-"""A VM's way through its recovery: its turn, those it needs, its points one after the other, its disks."""
+"""A VM's way through its recovery: its turn, those it needs, its points one after the other."""
 
 import math
 
 from rpo_sim.model.journal import Job
-from rpo_sim.model.plan import GroupPlan, StagePlan
+from rpo_sim.model.plan import GroupPlan
 from rpo_sim.model.run import Ending
 from rpo_sim.model.simpy_engine.after import After
+from rpo_sim.model.simpy_engine.disks import Disks
 from rpo_sim.model.simpy_engine.gates import Gates
 from rpo_sim.model.simpy_engine.work import Process, Work
 
@@ -20,7 +21,8 @@ class Vms:
         self.step = [-1] * n
         self.safe = [False] * n
         self.ending = [Ending.FAILED] * n
-        self.after = After(self)
+        self.disks = Disks(work, jobs)
+        self.after = After(self.disks, self.step)
         self.free = [total for _, total in self.plan.target]
 
     def recover(self, vm: int, g: int) -> Process:
@@ -92,7 +94,7 @@ class Vms:
             yield from self.work.acquire(job, pool)
         stages = iter(program.stages)
         while (stage := next(stages, None)) is not None:
-            ok = yield from self.vm_stage(job, stage, g)
+            ok = yield from self.disks.stage(job, stage, g)
             if ok and stage.index == program.scan_after and self._is_tainted(job):
                 job.point += 1
                 ok, stages = self._has_another(job), iter(program.stages)
@@ -125,35 +127,3 @@ class Vms:
             self.safe[vm] = True
             self.gates.ready.report(g, vm, ok)
             self.gates.wave_safe[self.plan.groups[g].wave].report(vm, ok)
-
-    def vm_stage(self, job: Job, stage: StagePlan, g: int) -> Process:
-        """A stage of a VM, or of all its disks at once."""
-        if stage.unit == "vm":
-            ok: bool = yield from self.work.stage(job, stage, job.origin, g)
-            return ok
-        start, finished = self.env.now, list[tuple[int, bool]]()
-        group, vm = self.plan.groups[g], job.origin
-        first = group.first_disk + (vm - group.first) * group.disks
-        disks = []
-        for d in range(group.disks):
-            disk = Job(
-                index=len(self.jobs),
-                rank=job.rank,
-                parent=job.index,
-                step=job.step,
-                point=job.point,
-                root=job.origin,
-            )
-            self.jobs.append(disk)
-            work = self._disk(disk, stage, first + d, group.first_kind + d, finished)
-            disks.append(self.env.process(work))
-        yield self.env.all_of(disks)
-        self.work.note_wait(job, start, "its disks", finished[-1][0])
-        return all(ok for _, ok in finished)
-
-    def _disk(
-        self, job: Job, stage: StagePlan, member: int, kind: int, finished: list[tuple[int, bool]]
-    ) -> Process:
-        ok = yield from self.work.stage(job, stage, member, kind)
-        finished.append((job.index, ok))
-        return ok
