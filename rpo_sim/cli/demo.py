@@ -145,10 +145,13 @@ def _bind(entry: "ProfileEntry") -> "Bind":
 
 
 def _next_steps(folder: Path) -> str:
-    return (
-        f"\nKept in {folder}: observations.db, profile.json, results.json. Go on with\n"
-        f"  rpo-sim verdict {folder / 'results.json'} -o md      the same verdicts, as Markdown\n"
-        f"  rpo-sim check {folder / 'profile.json'}              where this evidence is weak\n"
-        "  rpo-sim replay single-vm-restore --run 7        one incident, event by event\n"
-        "  rpo-sim scenarios copy site-failure my-site     your own estate, objectives and procedure"
-    )
+    steps = {
+        f"rpo-sim verdict {folder / 'results.json'} -o md": "the same verdicts, as Markdown",
+        f"rpo-sim check {folder / 'profile.json'}": "where this evidence is weak",
+        "rpo-sim replay single-vm-restore --run 7": "one incident, event by event",
+        "rpo-sim scenarios copy site-failure my-site": "your own estate, objectives and procedure",
+    }
+    width = max(map(len, steps))
+    lines = [f"  {command:{width}}  {why}" for command, why in steps.items()]
+    kept = f"\nKept in {folder}: observations.db, profile.json, results.json. Go on with"
+    return "\n".join([kept, *lines])
