@@ -1,9 +1,9 @@
 """The clock: what happens next, in exactly SimPy's order.
 
-SimPy orders events by (time, order of scheduling). What is scheduled for a later time goes into a heap by
-(time, sequence number); what is scheduled for this very instant into a ring, first in, first out: its
-sequence number is larger than that of anything which was scheduled for this instant when it still lay
-ahead. Where only one at a time counts it is an alarm, which has a place of its own: the next finish on a
+SimPy orders events by (time, order of scheduling). What is scheduled for a later time goes into a heap, four
+below each, by (time, sequence number); what is scheduled for this very instant into a ring, first in, first
+out: its sequence number is larger than that of anything which was scheduled for this instant when it still
+lay ahead. Where only one at a time counts it is an alarm, which has a place of its own: the next finish on a
 link, the next shift of a pool, the next time-out of a stage's transfers, which expire in the order in which
 they were set. Jobs that go on before anything else does stand in a list, and are counted by no clock.
 """
@@ -60,7 +60,7 @@ def resume_after(run: Any, job: int, seconds: float) -> None:
     hole = run.n_timed
     run.n_timed += 1
     while hole > 0:  # the newest goes behind its equals: its sequence number is the largest
-        above = (hole - 1) >> 1
+        above = (hole - 1) >> 2
         if timed_at(run, above).time <= at:
             break
         _move(run, above, hole)
@@ -75,6 +75,11 @@ def _comes_before(a: Any, b: Any) -> int:
     return int((a.time < b.time) | ((a.time == b.time) & (a.sequence < b.sequence)))
 
 
+@inlined
+def _first_of(run: Any, one: int, other: int) -> int:
+    return one + (other - one) * _comes_before(timed_at(run, other), timed_at(run, one))
+
+
 @part
 def next_timed(run: Any) -> int:
     """Take the first job off the heap: the hole goes to the bottom, and the last entry up from there."""
@@ -82,17 +87,20 @@ def next_timed(run: Any) -> int:
     run.n_timed -= 1
     size = run.n_timed
     hole, below = 0, 1
-    while below + 1 < size:
-        below += _comes_before(timed_at(run, below + 1), timed_at(run, below))
-        _move(run, below, hole)
-        hole = below
-        below = 2 * hole + 1
-    if below < size:
-        _move(run, below, hole)
-        hole = below
+    while below + 3 < size:
+        two = _first_of(run, below, below + 1)
+        first = _first_of(run, two, _first_of(run, below + 2, below + 3))
+        _move(run, first, hole)
+        hole, below = first, 4 * first + 1
+    if below < size:  # fewer than four
+        first = below
+        for other in range(below + 1, size):
+            first = _first_of(run, first, other)
+        _move(run, first, hole)
+        hole = first
     last = timed_at(run, size)
     while hole > 0:
-        above = (hole - 1) >> 1
+        above = (hole - 1) >> 2
         if not _comes_before(last, timed_at(run, above)):
             break
         _move(run, above, hole)
