@@ -33,7 +33,7 @@ MUTANTS = [
     ("kernel.py", "if run.urgent_at < run.n_urgent:", "if run.n_instants == 0 and run.n_urgent:"),
     ("sharing.py", "if limits.totals and count:", "if limits.totals and count > 1:"),
     ("sharing.py", "uncapped == 0:\n        return bool(", "uncapped < 0:\n        return bool("),
-    ("sharing.py", "if flow.capped and cap <", "if flow.capped and cap <="),
+    ("sharing.py", "if flow.capped and cap <", "if flow.capped and cap >"),
     ("ordered.py", "key == entry.key and order < entry.order", "key == entry.key and order > entry.order"),
     ("ordered.py", "    elif block.least > at:\n        block.least -= 1\n", ""),
     ("stage.py", "bytes_ = seconds if link.paced", "bytes_ = seconds + 1.0 if link.paced"),
