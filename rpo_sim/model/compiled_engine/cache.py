@@ -69,10 +69,14 @@ def kept() -> bytes | None:
 def keep(code: bytes) -> None:
     """Keep machine code for later processes, if there is a place."""
     with suppress(OSError):
-        handle, partial = tempfile.mkstemp(dir=_file().parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(_sum(code) + code)
-        Path(partial).replace(_file())
+        handle, name = tempfile.mkstemp(dir=_file().parent)
+        partial = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(_sum(code) + code)
+            partial.replace(_file())
+        finally:
+            partial.unlink(missing_ok=True)  # on a full disk nothing half-written stays
 
 
 def _file() -> Path:

@@ -79,7 +79,7 @@ def _function(library: Any, name: str) -> Callable[..., int]:
     """As numba calls: with places for the result and an exception, then the arguments; 0 if all is well."""
     places, numbers = [ctypes.c_void_p] * 2, [ctypes.c_int64] * ARGUMENTS[name]
     function: Any = ctypes.CFUNCTYPE(ctypes.c_int32, *places, *numbers)(library.get_function_address(name))
-    function.library = library  # whose code goes when nobody holds it
+    function.loaded = library  # LLVM unloads the machine code with the last reference to this
 
     def called(*arguments: int) -> int:
         result, exception = ctypes.c_int64(), ctypes.c_void_p()
