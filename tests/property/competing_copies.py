@@ -58,11 +58,11 @@ _NUMBERS = [
 
 def assert_copies_agree(plan: Plan, copies: Copies, rows: int = 3) -> None:
     """Every point of both engines by ``==``, from so little room that some transfers need more."""
-    from rpo_sim.model.compiled_engine import copies as compiled
+    from rpo_sim.model.compiled_engine.copies import engine
 
     expected = simpy_engine.protect(plan, copies)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiled, "_ROWS", rows)
+        patch.setattr(engine, "_ROWS", rows)
         found = compiled_engine.protect(plan, copies)
     for reference, fast in zip(expected, found, strict=True):
         np.testing.assert_array_equal(fast.cut_at, reference.cut_at)

@@ -52,22 +52,22 @@ MUTANTS = [
     ("jobs.py", "- real_at(plan.demands, demands + i) < 0", "- real_at(plan.demands, demands + i) <= 0"),
     ("critical.py", "at <= segment.end", "at < segment.end"),
     ("critical.py", "range(_follow(run, last) - 1, -1, -1)", "range(_follow(run, last))"),
-    ("copies.py", "        if before:\n", "        if before < 0:\n"),
-    ("copy_runs.py", "_COALESCE and turn.n_waiting == 0", "_COALESCE"),
-    ("copy_runs.py", "end.time < time or (end.time == time and end.first < sequence)", "end.time < time"),
-    ("copy_runs.py", "or ahead_at(late, 1).time < time", "or ahead_at(late, 1).time <= time"),
-    ("copy_heaps.py", "a.second < b.second", "a.second > b.second"),
-    ("copy_heaps.py", "if below < size and _before(", "if below < size and not _before("),
-    ("copy_heaps.py", "while hole > 1 and", "while hole > 2 and"),
-    ("copy_runs.py", "or c.now + me.hold > real_at(me.until", "or c.now > real_at(me.until"),
-    ("copy_runs.py", "turn.last_cut = turn.cut_at", "turn.last_cut = c.now"),
-    ("copy_runs.py", " or turn_at(c, copy * c.n_vms + vm).current == number:", " or number >= 0:"),
-    ("copy_links.py", "a.sequence < b.sequence", "a.sequence > b.sequence"),
-    ("copy_links.py", "me.timeout, sequence + 1", "me.timeout, c.events + 1"),
-    ("copy_links.py", "up, False) - 1", "up, True) - 1"),
-    ("copy_links.py", "math.isnan(last)", "not math.isnan(last)"),
-    ("copy_links.py", "amount.full_bytes * me.factor", "amount.full_bytes"),
-    ("copy_links.py", ".arrived = 0", ".arrived = 1"),
+    ("copies/engine.py", "        if before:\n", "        if before < 0:\n"),
+    ("copies/runs.py", "_COALESCE and turn.n_waiting == 0", "_COALESCE"),
+    ("copies/runs.py", "end.time < time or (end.time == time and end.first < sequence)", "end.time < time"),
+    ("copies/runs.py", "or ahead_at(late, 1).time < time", "or ahead_at(late, 1).time <= time"),
+    ("copies/heaps.py", "a.second < b.second", "a.second > b.second"),
+    ("copies/heaps.py", "if below < size and _before(", "if below < size and not _before("),
+    ("copies/heaps.py", "while hole > 1 and", "while hole > 2 and"),
+    ("copies/runs.py", "or c.now + me.hold > real_at(me.until", "or c.now > real_at(me.until"),
+    ("copies/runs.py", "turn.last_cut = turn.cut_at", "turn.last_cut = c.now"),
+    ("copies/runs.py", " or turn_at(c, copy * c.n_vms + vm).current == number:", " or number >= 0:"),
+    ("copies/links.py", "a.sequence < b.sequence", "a.sequence > b.sequence"),
+    ("copies/links.py", "me.timeout, sequence + 1", "me.timeout, c.events + 1"),
+    ("copies/links.py", "up, False) - 1", "up, True) - 1"),
+    ("copies/links.py", "math.isnan(last)", "not math.isnan(last)"),
+    ("copies/links.py", "amount.full_bytes * me.factor", "amount.full_bytes"),
+    ("copies/links.py", ".arrived = 0", ".arrived = 1"),
 ]  # fmt: skip
 TRIED = (
     MUTANTS
@@ -91,13 +91,13 @@ class Faulty(importlib.machinery.SourceFileLoader):
 class Finder:
     def find_spec(self, name, path=None, target=None):
         stem = name.removeprefix("rpo_sim.model.compiled_engine.")
-        if stem + ".py" != fault_file or stem == name:
+        if stem.replace(".", "/") + ".py" != fault_file or stem == name:
             return None
         file = package + "/" + fault_file
         return importlib.util.spec_from_loader(name, Faulty(name, file))
 sys.meta_path.insert(0, Finder())
 root = types.ModuleType("tests"); root.__path__ = [tests]; sys.modules["tests"] = root
-if fault_file.startswith("cop"):
+if fault_file.startswith("copies/"):
     from tests.property.competing_copies import assert_copies_agree as agree, competing
     cases, most = competing(), 4000
 else:

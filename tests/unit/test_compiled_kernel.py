@@ -1,5 +1,6 @@
 """The compiled kernel from one process to the next: where it is kept, and when it is compiled anew."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -35,9 +36,7 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
 
 def test_compiled_code_is_kept_by_what_went_into_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     sources = tmp_path / "model" / "compiled_engine"
-    sources.mkdir(parents=True)
-    for source in Path(cache.__file__).parent.glob("*.py"):
-        (sources / source.name).write_bytes(source.read_bytes())
+    shutil.copytree(Path(cache.__file__).parent, sources)
     sharing = sources.with_name("sharing.py")
     sharing.write_text("FINISHED = 1e-9")
     probit = tmp_path / "distributions" / "probit.py"
@@ -45,13 +44,14 @@ def test_compiled_code_is_kept_by_what_went_into_it(monkeypatch: pytest.MonkeyPa
     probit.write_text("DEGREE = 6")
     monkeypatch.setattr(cache, "__file__", str(sources / "cache.py"))
     digests = [cache.digest()]
-    for edited in (sources / "jobs.py", sharing, probit):
+    for edited in (sources / "jobs.py", sources / "copies" / "runs.py", sharing, probit):
         edited.write_text(edited.read_text() + "\n# edited")
         digests.append(cache.digest())
     (sources / "lower.py").write_text("")  # never compiled
+    (sources / "copies" / "engine.py").write_text("")
     digests.append(cache.digest())
-    assert len(set(digests)) == 4
-    assert digests[3] == digests[4]
+    assert len(set(digests)) == 5
+    assert digests[4] == digests[5]
 
 
 def test_where_nothing_can_be_kept_nothing_is(place: Path) -> None:

@@ -83,9 +83,9 @@ def fill(keys: Any, counts: Any, attempt: int, first_run: int, quantiles: Any, o
 
 def protect(plan: Plan, copies: "list[tuple[CopyPlan, Attempts]]") -> "list[Points]":
     """The points of copies that compete with each other for slots and links."""
-    from rpo_sim.model.compiled_engine import copies as compiled
+    from rpo_sim.model.compiled_engine.copies import engine
 
-    return compiled.protect(plan, copies)
+    return engine.protect(plan, copies)
 
 
 def recover_block(plan: Plan, block: "BlockDraws", given: "Choices") -> "Recoveries":

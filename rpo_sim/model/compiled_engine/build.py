@@ -11,14 +11,15 @@ from typing import Any
 import numba
 from llvmlite import binding
 
-from rpo_sim.model.compiled_engine import copy_runs, kernel, philox
+from rpo_sim.model.compiled_engine import kernel, philox
+from rpo_sim.model.compiled_engine.copies import runs
 from rpo_sim.model.compiled_engine.entries import ARGUMENTS
 from rpo_sim.model.compiled_engine.jit import part
 
 _ENTRIES: dict[str, Any] = {
     "run_block": kernel.run_block,
     "fill": philox.fill,
-    "simulate": copy_runs.simulate,
+    "simulate": runs.simulate,
 }
 
 

@@ -18,9 +18,8 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 _KEPT = 3  # folders of other versions that may still be in use
-_NOT_COMPILED = {
-    "__init__.py", "addresses.py", "cache.py", "copies.py", "engine.py", "entries.py", "lower.py", "since.py",
-    "state.py",
+_NOT_COMPILED = {  # here and below
+    "__init__.py", "addresses.py", "cache.py", "engine.py", "entries.py", "lower.py", "since.py", "state.py",
 }  # fmt: skip
 _SUM = 16  # bytes before the code: a process that loads damaged code may die of it
 
@@ -31,10 +30,11 @@ def digest() -> str:
     for part in (version("numba"), version("llvmlite"), sys.version):
         found.update(part.encode())
     here = Path(__file__).parent
-    others = (here.with_name("sharing.py"), here.parents[1] / "distributions" / "probit.py")
-    for source in (*sorted(here.glob("*.py")), *others):
+    root = here.parents[1]
+    others = (root / "model" / "sharing.py", root / "distributions" / "probit.py")
+    for source in (*sorted(here.rglob("*.py")), *others):
         if source.name not in _NOT_COMPILED:
-            found.update(source.name.encode() + source.read_bytes())
+            found.update(source.relative_to(root).as_posix().encode() + source.read_bytes())
     return found.hexdigest()
 
 

@@ -35,7 +35,7 @@ def fill(
 
 
 def simulate(copies: int, plan: int, run: int, first: int) -> int:
-    """See `rpo_sim.model.compiled_engine.copy_runs.simulate`."""
+    """See `rpo_sim.model.compiled_engine.copies.runs.simulate`."""
     return int(_entry("simulate")(copies, plan, run, first))
 
 
@@ -52,9 +52,10 @@ def _entry(name: str) -> Callable[..., Any]:
 @cache
 def _entries() -> dict[str, Callable[..., Any]]:
     if INTERPRETED:
-        from rpo_sim.model.compiled_engine import copy_runs, kernel, philox
+        from rpo_sim.model.compiled_engine import kernel, philox
+        from rpo_sim.model.compiled_engine.copies import runs
 
-        return {"run_block": kernel.run_block, "fill": philox.fill, "simulate": copy_runs.simulate}
+        return {"run_block": kernel.run_block, "fill": philox.fill, "simulate": runs.simulate}
     code = kept()
     if code is None:
         code = _compiled()

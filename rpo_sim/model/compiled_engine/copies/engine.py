@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from rpo_sim.model.change import ChangeCurve
-from rpo_sim.model.compiled_engine import copy_layout, layout
 from rpo_sim.model.compiled_engine.addresses import address
+from rpo_sim.model.compiled_engine.copies import layout
 from rpo_sim.model.compiled_engine.entries import simulate
+from rpo_sim.model.compiled_engine.layout import LINK, PLAN
 from rpo_sim.model.compiled_engine.state import Tables, run_state
 from rpo_sim.model.plan import CopyPlan, Plan, TransferPlan
 from rpo_sim.model.protection.link_clock import LinkClock
@@ -39,9 +40,9 @@ class _Competing:
     def __init__(self, copy: CopyPlan, attempts: Attempts, pools: list[int], links: list[int]) -> None:
         self.copy, self.attempts, self.transfer = copy, attempts, copy.transfer
         assert self.transfer is None or copy.overlap not in ("allow", "replace"), "refused on loading"
-        self.tables = Tables(copy_layout.COPY)
+        self.tables = Tables(layout.COPY)
         me, back_to_back = self.tables.row, copy.every is None
-        me.policy = copy_layout.POLICIES.index("queue" if back_to_back else copy.overlap)
+        me.policy = layout.POLICIES.index("queue" if back_to_back else copy.overlap)
         me.hold, me.timeout, me.back_to_back = copy.hold, copy.timeout, back_to_back
         me.cut_before_slot, me.cycles = copy.cut_before_slot, attempts.full is not None
         me.pool = len(pools) if copy.pool is None else pools.index(copy.pool)
@@ -93,11 +94,11 @@ class _Competing:
 
 def _tables(plan: Plan, competing: list[_Competing], pools: list[int], links: list[int]) -> Tables:
     """All that the kernel asks about copies, pools and links."""
-    made = Tables(copy_layout.COPIES)
+    made = Tables(layout.COPIES)
     whole, (runs, vms) = made.row, competing[0].attempts.lag.shape
     whole.n_copies, whole.n_vms, whole.n_runs = len(competing), vms, runs
     whole.n_links, whole.n_pools, whole.n_groups = len(links), len(pools) + 1, len(plan.groups)
-    slots = np.zeros(len(pools) + 1, copy_layout.POOL)
+    slots = np.zeros(len(pools) + 1, layout.POOL)
     slots["capacity"] = [*(plan.pools[pool].capacity for pool in pools), _ENDLESS]
     amounts, changes = _amounts(plan, [one.transfer for one in competing])
     made.put("pools", slots)
@@ -106,8 +107,8 @@ def _tables(plan: Plan, competing: list[_Competing], pools: list[int], links: li
     made.put("changes", changes)
     made.put("groups", np.array([g for g, group in enumerate(plan.groups) for _ in group.vms], np.int32))
     made.put("begins", np.min([one.attempts.due.min(axis=(0, 2)) for one in competing], axis=0))
-    made.put("turns", np.zeros(len(competing) * vms, copy_layout.TURN))
-    made.put("sends", np.empty(len(competing) * vms, copy_layout.AHEAD))
+    made.put("turns", np.zeros(len(competing) * vms, layout.TURN))
+    made.put("sends", np.empty(len(competing) * vms, layout.AHEAD))
     _put_copies(made, competing)
     return made
 
@@ -119,17 +120,17 @@ def _put_copies(made: Tables, competing: list[_Competing]) -> None:
 
 def _heaps(made: Tables, competing: list[_Competing]) -> Any:
     """Room for every due run at once, of which little is ever touched."""
-    heaps = np.zeros(copy_layout.ASKED + int(made.row.n_pools), copy_layout.HEAP)
+    heaps = np.zeros(layout.ASKED + int(made.row.n_pools), layout.HEAP)
     rows = int(made.row.n_vms) * sum(int(one.tables.row.rows) for one in competing) + len(competing) + 1
     for i, heap in enumerate(heaps):
-        made.tables[f"heap {i}"] = np.empty(rows, copy_layout.AHEAD)
+        made.tables[f"heap {i}"] = np.empty(rows, layout.AHEAD)
         heap.rows = address(made.tables[f"heap {i}"])
     return heaps
 
 
 def _wires(made: Tables, plan: Plan, competing: list[_Competing], links: list[int]) -> Any:
     """The links, each with the changes of its state."""
-    wires = np.zeros(max(len(links), 1), copy_layout.WIRE)
+    wires = np.zeros(max(len(links), 1), layout.WIRE)
     for wire, link in zip(wires, links, strict=False):
         limits = plan.links[link]
         wire.bandwidth = limits.bytes_per_second
@@ -149,7 +150,7 @@ def _clock(competing: list[_Competing], link: int) -> LinkClock | None:
 
 def _amounts(plan: Plan, transfers: list[TransferPlan | None]) -> tuple[Any, Any]:
     """What a run moves of a VM, by copy and group, and the points of the curves."""
-    amounts = np.zeros(max(len(transfers) * len(plan.groups), 1), copy_layout.AMOUNT)
+    amounts = np.zeros(max(len(transfers) * len(plan.groups), 1), layout.AMOUNT)
     points: list[tuple[float, float, float]] = []
     for c, transfer in enumerate(transfers):
         if transfer is None:
@@ -163,7 +164,7 @@ def _amounts(plan: Plan, transfers: list[TransferPlan | None]) -> tuple[Any, Any
             else:
                 amount.first, amount.count, amount.most = len(points), len(rule.windows), rule.most
                 points += _curve(rule)
-    return amounts, np.array(points or [(0.0, 0.0, 0.0)], dtype=copy_layout.CHANGE)
+    return amounts, np.array(points or [(0.0, 0.0, 0.0)], dtype=layout.CHANGE)
 
 
 def _curve(rule: ChangeCurve) -> list[tuple[float, float, float]]:
@@ -174,9 +175,9 @@ def _curve(rule: ChangeCurve) -> list[tuple[float, float, float]]:
 
 def _flows(plan: Plan, streams: int, links: list[int]) -> Tables:
     """The links as `sharing` wants them: a plan of nothing else, with a job for each stream."""
-    made = Tables(layout.PLAN)
+    made = Tables(PLAN)
     made.row.n_jobs, made.row.n_links = streams, len(links)
-    table = np.zeros(max(len(links), 1), layout.LINK)
+    table = np.zeros(max(len(links), 1), LINK)
     for row, link in zip(table, links, strict=False):
         row.bandwidth = plan.links[link].bytes_per_second
     made.put("links", table)

@@ -8,9 +8,9 @@ due and what times out; each as they were scheduled.
 import math
 from typing import Any
 
-from rpo_sim.model.compiled_engine.copy_heaps import pop, push
-from rpo_sim.model.compiled_engine.copy_layout import ASKED, ENDS, LATE
-from rpo_sim.model.compiled_engine.copy_links import (
+from rpo_sim.model.compiled_engine.copies.heaps import pop, push
+from rpo_sim.model.compiled_engine.copies.layout import ASKED, ENDS, LATE
+from rpo_sim.model.compiled_engine.copies.links import (
     ask_to_send,
     clear_links,
     give_up,
@@ -18,7 +18,7 @@ from rpo_sim.model.compiled_engine.copy_links import (
     ring,
     send,
 )
-from rpo_sim.model.compiled_engine.copy_tables import (
+from rpo_sim.model.compiled_engine.copies.tables import (
     Flows,
     ahead_at,
     copies_at,

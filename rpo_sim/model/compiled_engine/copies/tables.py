@@ -1,8 +1,8 @@
-"""Rows of the tables of copies that compete; see `copy_layout`."""
+"""Rows of the tables of copies that compete; see `layout`."""
 
 from typing import Any, NamedTuple
 
-from rpo_sim.model.compiled_engine import copy_layout as layout
+from rpo_sim.model.compiled_engine.copies import layout
 from rpo_sim.model.compiled_engine.memory import _alone, _rows
 
 copies_at = _alone(layout.COPIES)

@@ -1,4 +1,4 @@
-"""How the compiled engine sees copies that compete, and keeps one run of them: records, as in `layout`."""
+"""How the compiled engine sees copies that compete, and keeps one run of them: records, as the kernel has."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ WIRE = _record(
 # What a run of a copy moves of a VM of a group: `bytes_`, or by a curve of `count` points from `first` on
 AMOUNT = _record("bytes_:f8", "full_bytes:f8", "most:f8", "first", "count")
 CHANGE = _record("window:f8", "bytes_:f8", "log:f8")  # the logarithm of its ratio to the window before
-# What comes next, in heaps (see `copy_heaps`): the ends of runs and holds by (time, order of events); what
+# What comes next, in heaps (see `heaps`): the ends of runs and holds by (time, order of events); what
 # comes last of an instant likewise, due runs with a number of -1; and per pool who waits for a slot by (time,
 # VM, order of requests). What is sent before anything else stands in `sends`, with its order of events.
 ENDS, LATE, ASKED = range(3)

@@ -5,7 +5,7 @@ The rows of a heap are numbered from 1; row 0 holds what goes in, and what was t
 
 from typing import Any
 
-from rpo_sim.model.compiled_engine.copy_tables import ahead_at
+from rpo_sim.model.compiled_engine.copies.tables import ahead_at
 from rpo_sim.model.compiled_engine.jit import inlined, part
 
 

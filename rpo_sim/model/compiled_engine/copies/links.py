@@ -8,9 +8,9 @@ link, one run of them is sent at a time.
 import math
 from typing import Any
 
-from rpo_sim.model.compiled_engine.copy_heaps import push
-from rpo_sim.model.compiled_engine.copy_layout import LATE
-from rpo_sim.model.compiled_engine.copy_tables import (
+from rpo_sim.model.compiled_engine.copies.heaps import push
+from rpo_sim.model.compiled_engine.copies.layout import LATE
+from rpo_sim.model.compiled_engine.copies.tables import (
     amount_at,
     change_at,
     copy_at,
