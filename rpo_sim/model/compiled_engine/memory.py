@@ -28,7 +28,7 @@ def _where(builder: Any, table: Any, index: Any, size: int, kind: Any) -> Any:
     return builder.bitcast(builder.gep(start, [offset], inbounds=True), kind)
 
 
-def _rows(column: str, kind: "np.dtype[Any]") -> Callable[[Any, int], Any]:
+def rows_in(column: str, kind: "np.dtype[Any]") -> Callable[[Any, int], Any]:
     """Rows of the table whose address stands in a column of a record."""
     if INTERPRETED:
         return lambda owner, index: TABLES[int(getattr(owner, column))][int(index)]
@@ -51,7 +51,7 @@ def _rows(column: str, kind: "np.dtype[Any]") -> Callable[[Any, int], Any]:
     return found
 
 
-def _alone(kind: "np.dtype[Any]") -> Callable[[int], Any]:
+def record_of(kind: "np.dtype[Any]") -> Callable[[int], Any]:
     """The record at an address."""
     if INTERPRETED:
         return lambda at: TABLES[int(at)][0]
@@ -126,39 +126,39 @@ real_at, set_real = _number(types.float64, types.float64), _change(types.float64
 
 # The records themselves
 
-plan_at = _alone(layout.PLAN)
-run_at = _alone(layout.RUN)
-draws_at = _alone(layout.DRAWS)
-outcome_at = _alone(layout.OUTCOME)
+plan_at = record_of(layout.PLAN)
+run_at = record_of(layout.RUN)
+draws_at = record_of(layout.DRAWS)
+outcome_at = record_of(layout.OUTCOME)
 
 # Rows of the plan's tables
 
-stage_at = _rows("stages", layout.STAGE)
-token_at = _rows("stage_tokens", layout.TOKEN)
-group_at = _rows("groups", layout.GROUP)
-program_at = _rows("programs", layout.PROGRAM)
-link_at = _rows("links", layout.LINK)
-bucket_at = _rows("buckets", layout.BUCKET)
-wave_groups = _rows("wave_groups", layout.SPAN)
-group_quorums = _rows("group_quorums", layout.SPAN)
-needed_by = _rows("needed_by", layout.SPAN)
-application_vms = _rows("application_vms", layout.SPAN)
-list_at = _rows("lists", layout.SPAN)
-shifts_of = _rows("shifts", layout.SPAN)
+stage_at = rows_in("stages", layout.STAGE)
+token_at = rows_in("stage_tokens", layout.TOKEN)
+group_at = rows_in("groups", layout.GROUP)
+program_at = rows_in("programs", layout.PROGRAM)
+link_at = rows_in("links", layout.LINK)
+bucket_at = rows_in("buckets", layout.BUCKET)
+wave_groups = rows_in("wave_groups", layout.SPAN)
+group_quorums = rows_in("group_quorums", layout.SPAN)
+needed_by = rows_in("needed_by", layout.SPAN)
+application_vms = rows_in("application_vms", layout.SPAN)
+list_at = rows_in("lists", layout.SPAN)
+shifts_of = rows_in("shifts", layout.SPAN)
 
 # Rows of a run's tables
 
-job_at = _rows("jobs", layout.JOB)
-stream_at = _rows("streams", layout.STREAM)
-timed_at = _rows("timed", layout.TIMED)
-alarm_at = _rows("alarms", layout.ALARM)
-instant_at = _rows("instants", layout.INSTANT)
-segment_at = _rows("segments", layout.SEGMENT)
-pool_at = _rows("pools", layout.POOL)
-flow_at = _rows("flows", layout.FLOW)
-entry_at = _rows("entries", layout.ENTRY)
-block_at = _rows("blocks", layout.BLOCK)
-level_at = _rows("levels", layout.LEVEL)
-expiries_at = _rows("expiries", layout.EXPIRIES)
-cohort_at = _rows("cohorts", layout.COHORT)
-share_at = _rows("shares", layout.SHARE)
+job_at = rows_in("jobs", layout.JOB)
+stream_at = rows_in("streams", layout.STREAM)
+timed_at = rows_in("timed", layout.TIMED)
+alarm_at = rows_in("alarms", layout.ALARM)
+instant_at = rows_in("instants", layout.INSTANT)
+segment_at = rows_in("segments", layout.SEGMENT)
+pool_at = rows_in("pools", layout.POOL)
+flow_at = rows_in("flows", layout.FLOW)
+entry_at = rows_in("entries", layout.ENTRY)
+block_at = rows_in("blocks", layout.BLOCK)
+level_at = rows_in("levels", layout.LEVEL)
+expiries_at = rows_in("expiries", layout.EXPIRIES)
+cohort_at = rows_in("cohorts", layout.COHORT)
+share_at = rows_in("shares", layout.SHARE)

@@ -3,18 +3,18 @@
 from typing import Any, NamedTuple
 
 from rpo_sim.model.compiled_engine.copies import layout
-from rpo_sim.model.compiled_engine.memory import _alone, _rows
+from rpo_sim.model.compiled_engine.memory import record_of, rows_in
 
-copies_at = _alone(layout.COPIES)
-copy_at = _rows("copies", layout.COPY)
-turn_at = _rows("turns", layout.TURN)
-slots_at = _rows("pools", layout.POOL)
-wire_at = _rows("wires", layout.WIRE)
-amount_at = _rows("amounts", layout.AMOUNT)
-change_at = _rows("changes", layout.CHANGE)
-heap_at = _rows("heaps", layout.HEAP)
-ahead_at = _rows("rows", layout.AHEAD)
-send_at = _rows("sends", layout.AHEAD)
+copies_at = record_of(layout.COPIES)
+copy_at = rows_in("copies", layout.COPY)
+turn_at = rows_in("turns", layout.TURN)
+slots_at = rows_in("pools", layout.POOL)
+wire_at = rows_in("wires", layout.WIRE)
+amount_at = rows_in("amounts", layout.AMOUNT)
+change_at = rows_in("changes", layout.CHANGE)
+heap_at = rows_in("heaps", layout.HEAP)
+ahead_at = rows_in("rows", layout.AHEAD)
+send_at = rows_in("sends", layout.AHEAD)
 
 
 class Flows(NamedTuple):
