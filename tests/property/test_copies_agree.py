@@ -55,18 +55,14 @@ def _copy(draw: st.DrawFn, number: int) -> dict[str, Any]:
     return copy
 
 
-@st.composite
-def plans_with_links(draw: st.DrawFn) -> Plan:
-    """One to three levels of VMs in two groups; links are narrow, or give each stream what it may have."""
-    copies = [_copy(draw, number) for number in range(draw(st.integers(1, 3)))]
+def _plan(copies: list[dict[str, Any]], links: dict[str, Any]) -> Plan:
+    """Some levels of VMs in two groups."""
     change = {"5m": "6Mi", "1h": "20Mi", "24h": "90Mi"}
     group: dict[str, Any] = {"tier": "gold", "disks": [{"capacity": "400Mi"}]}
     groups: list[dict[str, Any]] = [
         {"name": "a", "count": 2, "change": change},
         {"name": "b", "change": {"1h": "30Mi"}},
     ]
-    wide = {"bandwidth": "3MB/s", "per_stream": draw(st.sampled_from(["300kB/s", "1MB/s"]))}
-    links = {"wan": {"bandwidth": "300kB/s"} | draw(OUTAGES), "lan": wide | draw(OUTAGES)}
     document = {
         "version": 1,
         "scenario": "links",
@@ -88,8 +84,17 @@ def plans_with_links(draw: st.DrawFn) -> Plan:
             }
         },
     }
+    return compile_plan(load_scenario_text(json.dumps(document)).scenario, "any")
+
+
+@st.composite
+def plans_with_links(draw: st.DrawFn) -> Plan:
+    """One to three levels; links are narrow, or give each stream what it may have."""
+    copies = [_copy(draw, number) for number in range(draw(st.integers(1, 3)))]
+    wide = {"bandwidth": "3MB/s", "per_stream": draw(st.sampled_from(["300kB/s", "1MB/s"]))}
+    links = {"wan": {"bandwidth": "300kB/s"} | draw(OUTAGES), "lan": wide | draw(OUTAGES)}
     try:
-        return compile_plan(load_scenario_text(json.dumps(document)).scenario, "any")
+        return _plan(copies, links)
     except ModelError:  # more than a link or the slots can bear
         assume(False)
         raise
@@ -103,6 +108,22 @@ def test_both_engines_find_the_same_points_of_a_scenario(plan: Plan, seed: int) 
     for copy, (cut_at, available_at) in expected.items():
         np.testing.assert_array_equal(found[copy][0], cut_at)
         np.testing.assert_array_equal(found[copy][1], available_at)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_link_is_down_as_far_back_as_any_copy_goes(first: int) -> None:
+    """A copy of nothing, of some hours, takes nothing from one of weeks: neither bytes nor outages."""
+    common = {"kind": "replica", "location": "vault", "retention": {"count": 3}, "over": "wan"}
+    daily = common | {"name": "daily", "every": "24h", "bytes": "380Mi"}
+    often = common | {"name": "often", "every": "15m", "bytes": "0B"}
+    outages = {"every": "40m", "duration": {"assumed": {"exponential": {"mean": "20m"}}}}
+    links = {"wan": {"bandwidth": "300kB/s", "outages": outages}}
+    alone = _points(_plan([daily], links), 1, simpy_engine)[0]
+    both = _plan([often, daily] if first else [daily, often], links)
+    reference, fast = (_points(both, 1, engine)[first] for engine in (simpy_engine, compiled_engine))
+    assert np.isfinite(alone[0]).any(axis=(1, 2)).sum() > 20
+    np.testing.assert_allclose(reference, alone, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(fast, reference)
 
 
 def _points(plan: Plan, seed: int, engine: Any) -> dict[int, tuple[Any, Any]]:

@@ -43,6 +43,10 @@ class LinkClock:
             self._times[row, : len(ages) + 2] = [at - ages[-1] - _EVER, *(at - ages[::-1]), at + _EVER]
             self._ups[row, : len(ages) + 2] = [-ups[-1] - _EVER, *-ups[::-1], _EVER]
 
+    def known_since(self) -> float:
+        """From when on outages were drawn, in every run (seconds)."""
+        return float(self._times[:, 1].max())
+
     def up_at(self, now: FloatArray) -> FloatArray:
         """Seconds of up time, counted from the failure; shapes (runs, n)."""
         at = (self._times[:, None] <= now[:, :, None]).sum(axis=2) - 1

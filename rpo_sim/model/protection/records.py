@@ -45,6 +45,19 @@ class Attempts:
     clock: LinkClock | None = None
 
 
+def link_clocks(copies: list[tuple[CopyPlan, Attempts]]) -> dict[int, LinkClock | None]:
+    """The links that copies use, and when each was up: of what they know of it, what goes back the furthest.
+
+    All know the same outages, each as far back as its own history goes.
+    """
+    known: dict[int, list[LinkClock]] = {}
+    for copy, attempts in copies:
+        if copy.transfer is not None:
+            mine = [] if attempts.clock is None else [attempts.clock]
+            known.setdefault(copy.transfer.link, []).extend(mine)
+    return {link: min(clocks, key=LinkClock.known_since, default=None) for link, clocks in known.items()}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Points:
     """Recovery points of one copy; shape (dues, runs, VMs), float seconds; inf where there is none.

@@ -10,7 +10,7 @@ import numpy as np
 import simpy
 
 from rpo_sim.model.plan import CopyPlan, Plan
-from rpo_sim.model.protection.records import Attempts, Points
+from rpo_sim.model.protection.records import Attempts, Points, link_clocks
 from rpo_sim.model.simpy_engine.copy_link import Sender, Wire
 
 _AFTER_ALL_ELSE = 2  # SimPy runs lower numbers first: what ends at an instant has ended for what is due then
@@ -53,8 +53,7 @@ def _wires(
     env: simpy.Environment, plan: Plan, copies: list[tuple[CopyPlan, Attempts]], run: int
 ) -> dict[int, Wire]:
     """The links that the copies share, each with its outages in this run."""
-    clocks = {copy.transfer.link: attempts.clock for copy, attempts in copies if copy.transfer is not None}
-    return {link: Wire(env, plan.links[link], clock, run) for link, clock in clocks.items()}
+    return {link: Wire(env, plan.links[link], clock, run) for link, clock in link_clocks(copies).items()}
 
 
 def _stacked(attempts: Attempts, runs: "list[_Made]") -> Points:

@@ -12,8 +12,7 @@ from rpo_sim.model.compiled_engine.entries import simulate
 from rpo_sim.model.compiled_engine.layout import LINK, PLAN
 from rpo_sim.model.compiled_engine.state import Tables, run_state
 from rpo_sim.model.plan import CopyPlan, Plan, TransferPlan
-from rpo_sim.model.protection.link_clock import LinkClock
-from rpo_sim.model.protection.records import Attempts, Points
+from rpo_sim.model.protection.records import Attempts, Points, link_clocks
 
 _ENDLESS = 10**9
 _ROWS = 64  # of back-to-back transfers, to begin with: nobody knows how many there will be
@@ -131,21 +130,16 @@ def _heaps(made: Tables, competing: list[_Competing]) -> Any:
 def _wires(made: Tables, plan: Plan, competing: list[_Competing], links: list[int]) -> Any:
     """The links, each with the changes of its state."""
     wires = np.zeros(max(len(links), 1), layout.WIRE)
+    clocks = link_clocks([(one.copy, one.attempts) for one in competing])
     for wire, link in zip(wires, links, strict=False):
         limits = plan.links[link]
         wire.bandwidth = limits.bytes_per_second
         wire.cap = min(limits.per_stream, limits.bytes_per_second)
-        clock = _clock(competing, link)
+        clock = clocks[link]
         if clock is not None:
             times, ups = made.tables[f"times {link}"], made.tables[f"ups {link}"] = clock.tables()
             wire.changes, wire.times, wire.ups = times.shape[1], address(times), address(ups)
     return wires
-
-
-def _clock(competing: list[_Competing], link: int) -> LinkClock | None:
-    """That of the last copy over a link, as the SimPy engine has it."""
-    over = [one for one in competing if one.transfer is not None and one.transfer.link == link]
-    return over[-1].attempts.clock
 
 
 def _amounts(plan: Plan, transfers: list[TransferPlan | None]) -> tuple[Any, Any]:
