@@ -1,14 +1,20 @@
 """The compiled kernel from one process to the next: where it is kept, and when it is compiled anew."""
 
+import resource
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import rpo_sim
 from rpo_sim.errors import ModelError
+from rpo_sim.model.block_runs import run_block
+from rpo_sim.model.compile import compile_plan
 from rpo_sim.model.compiled_engine import cache, entries, is_kept
 
 pytest.importorskip("numba", reason="the compiled engine needs numba: pip install 'rpo-sim[fast]'")
@@ -20,6 +26,26 @@ from rpo_sim.model.compile import compile_plan
 run_block(compile_plan(rpo_sim.load_scenario("single-vm-restore").scenario, "vmware"), 1, 0, "compiled")
 print(sorted({name.partition(".")[0] for name in sys.modules} & {"numba", "scipy", "simpy"}))
 """
+
+
+@pytest.fixture(scope="module")
+def machine_code() -> bytes:
+    """The kernel of this version, as it is kept."""
+    entries._entries()
+    code = cache.kept()
+    assert code is not None
+    return code
+
+
+@contextmanager
+def _files_of_at_most(size_bytes: int) -> Iterator[None]:
+    """Writing more to a file fails, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.fixture
@@ -58,6 +84,17 @@ def test_where_nothing_can_be_kept_nothing_is(place: Path) -> None:
     place.write_text("in the way")
     cache.keep(b"code")
     assert not is_kept()
+
+
+def test_a_full_disk_keeps_nothing_and_stops_nobody(
+    machine_code: bytes, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entries, "_compiled", lambda: machine_code)
+    plan = compile_plan(rpo_sim.load_scenario("single-vm-restore").scenario, "vmware")
+    with _files_of_at_most(len(machine_code) // 2):
+        found = run_block(plan, 1, 0, "compiled")
+    assert [path.name for path in place.rglob("*") if path.is_file()] == [".writable"]
+    np.testing.assert_array_equal(found.vm_rta, run_block(plan, 1, 0, "simpy").vm_rta)
 
 
 def test_what_is_kept_is_whole_or_not_there(place: Path) -> None:
