@@ -55,13 +55,12 @@ def machine_code() -> bytes:
     for other in others:
         module.link_in(other)
     target = binding.Target.from_triple(module.triple)
+    relocation = "static" if target.name.startswith("x86") else "default"  # as numba loads code
     machine = target.create_target_machine(
         cpu=binding.get_host_cpu_name(),
         features=binding.get_host_cpu_features().flatten(),
         opt=3,
-        reloc="static"
-        if target.name.startswith("x86")
-        else "default",  # as numba has it for code to be loaded
+        reloc=relocation,
         codemodel="jitdefault",
         jit=True,
     )
