@@ -13,13 +13,23 @@ from rpo_sim.scenario.schema import Scenario
 from rpo_sim.units import format_duration
 
 
+def _copies(scenario: Scenario) -> Iterator[tuple[str, str, CopyFields]]:
+    """Platform, name and copy of each."""
+    for platform in scenario.platforms:
+        for name, copy in scenario.copies_of(platform).items():
+            yield platform, name, copy
+
+
 def _levels(scenario: Scenario) -> Iterator[tuple[str, str, CopyFields, CopyFields]]:
     """Platform, name, copy and source of each copy that is made from another."""
-    for platform in scenario.platforms:
-        copies = scenario.copies_of(platform)
-        for name, copy in copies.items():
-            if copy.from_ is not None:
-                yield platform, name, copy, copies[copy.from_]
+    for platform, name, copy in _copies(scenario):
+        if copy.from_ is not None:
+            yield platform, name, copy, scenario.copies_of(platform)[copy.from_]
+
+
+def _hit(scenario: Scenario, platform: str, copy: str, field: str, message: str) -> Hit:
+    """At a field of a copy."""
+    return Hit(platform=platform, path=copy_path(scenario, platform, copy, field), message=message)
 
 
 def _propagation(scenario: Scenario, copy: CopyFields) -> float:
@@ -49,21 +59,18 @@ def _propagation(scenario: Scenario, copy: CopyFields) -> float:
 def propagation_longer_than_accumulation(loaded: LoadedScenario) -> Iterator[Hit]:
     """A run of a level, its full included, takes longer than `every`."""
     scenario = loaded.scenario
-    for platform in scenario.platforms:
-        for name, copy in scenario.copies_of(platform).items():
-            every = interval(copy)
-            levelled = copy.from_ is not None or copy.cycle is not None or copy.by_link
-            if every is None or not levelled:
-                continue
-            takes = _propagation(scenario, copy)
-            if takes > every:
-                message = (
-                    f"a run of level `{name}` takes {format_duration(takes)}, but the next is due after "
-                    f"{format_duration(every)}"
-                )
-                yield Hit(
-                    platform=platform, path=copy_path(scenario, platform, name, "every"), message=message
-                )
+    for platform, name, copy in _copies(scenario):
+        every = interval(copy)
+        levelled = copy.from_ is not None or copy.cycle is not None or copy.by_link
+        if every is None or not levelled:
+            continue
+        takes = _propagation(scenario, copy)
+        if takes > every:
+            message = (
+                f"a run of level `{name}` takes {format_duration(takes)}, but the next is due after "
+                f"{format_duration(every)}"
+            )
+            yield _hit(scenario, platform, name, "every", message)
 
 
 @rule(
@@ -82,8 +89,7 @@ def level_more_often(loaded: LoadedScenario) -> Iterator[Hit]:
                 f"level `{name}` is made each {format_duration(every)} from `{copy.from_}`, which is "
                 f"made each {format_duration(of_source)}"
             )
-            path = copy_path(loaded.scenario, platform, name, "every")
-            yield Hit(platform=platform, path=path, message=message)
+            yield _hit(loaded.scenario, platform, name, "every", message)
 
 
 @rule(
@@ -100,8 +106,7 @@ def level_keeps_less(loaded: LoadedScenario) -> Iterator[Hit]:
         fewer = mine and theirs and mine.count and theirs.count and mine.count < theirs.count
         if fewer or kept_seconds(copy) < kept_seconds(source):
             message = f"level `{name}` keeps less than `{copy.from_}`, from which it is made"
-            path = copy_path(loaded.scenario, platform, name, "retention")
-            yield Hit(platform=platform, path=path, message=message)
+            yield _hit(loaded.scenario, platform, name, "retention", message)
 
 
 @rule(
@@ -123,8 +128,7 @@ def source_expires(loaded: LoadedScenario) -> Iterator[Hit]:
                 f"level `{name}` needs a point of `{copy.from_}` for {format_duration(needs)}, which is "
                 f"surely kept for {format_duration(kept)} only"
             )
-            path = copy_path(scenario, platform, copy.from_ or name, "retention")
-            yield Hit(platform=platform, path=path, message=message)
+            yield _hit(scenario, platform, copy.from_ or name, "retention", message)
 
 
 @rule(
@@ -136,15 +140,13 @@ def source_expires(loaded: LoadedScenario) -> Iterator[Hit]:
 def immutable_shorter_than_cycle(loaded: LoadedScenario) -> Iterator[Hit]:
     """The lock of a cycle's full ends before the last incremental that needs it is replaced."""
     scenario = loaded.scenario
-    for platform in scenario.platforms:
-        for name, copy in scenario.copies_of(platform).items():
-            if copy.cycle is not None and copy.immutable and copy.immutable < copy.cycle.full:
-                message = (
-                    f"copy `{name}` is immutable for {format_duration(copy.immutable)}, but its fulls are "
-                    f"{format_duration(copy.cycle.full)} apart"
-                )
-                path = copy_path(scenario, platform, name, "immutable")
-                yield Hit(platform=platform, path=path, message=message)
+    for platform, name, copy in _copies(scenario):
+        if copy.cycle is not None and copy.immutable and copy.immutable < copy.cycle.full:
+            message = (
+                f"copy `{name}` is immutable for {format_duration(copy.immutable)}, but its fulls are "
+                f"{format_duration(copy.cycle.full)} apart"
+            )
+            yield _hit(scenario, platform, name, "immutable", message)
 
 
 @rule(
@@ -186,8 +188,7 @@ def application_cut_apart(loaded: LoadedScenario) -> Iterator[Hit]:
         for name, copy in path_copies(scenario, platform).items():
             if copy.stagger == "uniform" and not copy.cut_together:
                 message = f"copy `{name}` is staggered over the VMs of {', '.join(sorted(map(str, spread)))}"
-                path = copy_path(scenario, platform, name, "stagger")
-                yield Hit(platform=platform, path=path, message=message)
+                yield _hit(scenario, platform, name, "stagger", message)
 
 
 @rule(
@@ -201,11 +202,7 @@ def outages_without_effect(loaded: LoadedScenario) -> Iterator[Hit]:
     """A link has outages, but no copy's time depends on it."""
     scenario = loaded.scenario
     for name, link in scenario.shared.links.items():
-        timed = any(
-            copy.by_link and copy.over == name
-            for platform in scenario.platforms
-            for copy in scenario.copies_of(platform).values()
-        )
+        timed = any(copy.by_link and copy.over == name for _, _, copy in _copies(scenario))
         if link.outages is not None and not timed:
             path = ("shared", "links", name, "outages")
             yield Hit(path=path, message=f"no copy takes as long as link `{name}` needs for its bytes")
