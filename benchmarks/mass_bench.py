@@ -117,7 +117,7 @@ class MassBench:
     def snapshots(self, size_bytes: int, n: int, repetition: int) -> Measured:
         """``n`` snapshots at once, of a volume each."""
         sources = self.sources(size_bytes, n)
-        flights = [self._flight("snapshot", source.claim, source) for source in sources]
+        flights = [one.flight("snapshot", self._name("snapshot"), one.claim) for one in sources]
         bodies = [snapshot_body(self._run, self._site, one.name, one.source) for one in flights]
         self._snapshots[size_bytes] = [one.name for one in flights]
         return self._burst(SNAPSHOTS, flights, bodies, repetition)
@@ -125,7 +125,7 @@ class MassBench:
     def restores(self, size_bytes: int, n: int, repetition: int) -> Measured:
         """``n`` restores at once, from the latest snapshots."""
         made_from = zip(self._snapshots[size_bytes][:n], self.sources(size_bytes, n), strict=True)
-        flights = [self._flight("restore", snapshot, source) for snapshot, source in made_from]
+        flights = [one.flight("restore", self._name("restore"), snapshot) for snapshot, one in made_from]
         bodies = [
             claim_body(self._run, self._site, one.name, "restore", one.capacity_bytes, snapshot=one.source)
             for one in flights
@@ -134,15 +134,6 @@ class MassBench:
 
     def _name(self, purpose: str) -> str:
         return f"{self._prefix}-{purpose}-{next(self._numbers)}"
-
-    def _flight(self, operation: str, made_from: str, source: Source) -> Flight:
-        return Flight(
-            operation=operation,
-            name=self._name(operation),
-            source=made_from,
-            size_bytes=source.size_bytes,
-            capacity_bytes=source.capacity_bytes,
-        )
 
     def _burst(
         self, kind: Resource, flights: Sequence[Flight], bodies: Sequence[Object], repetition: int

@@ -158,13 +158,13 @@ class _Sweep:
     def _burst(self, cell: _Cell) -> Iterator[list[Observation]]:
         sources = self._sources[cell.size_bytes][: cell.concurrency]
         idle = self._context.monotonic() - self._idle_since
-        snapshots = [self._flight("snapshot", one.claim, one) for one in sources]
+        snapshots = [one.flight("snapshot", self._name("snapshot"), one.claim) for one in sources]
         restores: list[Flight] = []
         broken: ProbeError | Stopped | None = None
         try:
             self._take_snapshots(snapshots, sources)
             restores = [
-                self._flight("restore", snapshot.name, source)
+                source.flight("restore", self._name("restore"), snapshot.name)
                 for snapshot, source in zip(snapshots, sources, strict=True)
                 if snapshot.outcome is Outcome.SUCCEEDED
             ]
@@ -181,15 +181,6 @@ class _Sweep:
         for resource, part in ((PODS, ""), (CLAIMS, "restore"), (SNAPSHOTS, "")):
             self._bench.remove(resource, part)
         self._idle_since = self._context.monotonic()
-
-    def _flight(self, operation: str, made_from: str, source: Source) -> Flight:
-        return Flight(
-            operation=operation,
-            name=self._name(operation),
-            source=made_from,
-            size_bytes=source.size_bytes,
-            capacity_bytes=source.capacity_bytes,
-        )
 
     def _take_snapshots(self, flights: Sequence[Flight], sources: Sequence[Source]) -> None:
         bodies = []

@@ -27,6 +27,16 @@ class Source:
     digest: str = ""
     marker: str = ""
 
+    def flight(self, operation: str, name: str, made_from: str) -> Flight:
+        """An operation with it, or with a snapshot of it, that is yet to be sent."""
+        return Flight(
+            operation=operation,
+            name=name,
+            source=made_from,
+            size_bytes=self.size_bytes,
+            capacity_bytes=self.capacity_bytes,
+        )
+
 
 def claim_body(run: Run, site: Site, name: str, part: str, capacity_bytes: int, snapshot: str = "") -> Object:
     """A PVC, empty or restored from a snapshot; modes as those of a named source."""
@@ -99,12 +109,7 @@ class SourceMaker:
             Source(claim=self._name("source"), size_bytes=size_bytes, capacity_bytes=capacity)
             for _ in range(count)
         ]
-        seen = [
-            Flight(
-                operation="source", name=one.claim, source="", size_bytes=size_bytes, capacity_bytes=capacity
-            )
-            for one in sources
-        ]
+        seen = [one.flight("source", one.claim, "") for one in sources]
         for flight in seen:
             self._bench.track(flight)
         bodies = [claim_body(self._run, self._site, one.claim, "source", capacity) for one in sources]
