@@ -76,26 +76,24 @@ def _rows(lab: Lab, folder: Path) -> Iterator[Row]:
     empty = _ended(_probe("record", lab.kubeconfig, folder / "empty", seconds=5))
     recorded, making_seconds = _record_while_made(lab, folder / "record")
     listed, reading_seconds = _ended(_probe("list", lab.kubeconfig, folder / "list", COUNT)), _read(lab.api)
-    for what, found in (("record", recorded), ("list", listed)):
-        if (found["seen"], found["twice"]) != (COUNT, 0):
-            sys.exit(f"error: {what} saw {found['seen']} of {COUNT}, {found['twice']} of them twice: {found}")
-    row = partial(Row, command=COMMAND)
-    many = f"{COUNT:,} VolumeSnapshots, all seen once"
+    yield from _figures("record", recorded, empty, "making them", making_seconds)
+    yield from _figures("list", listed, empty, "reading the pages", reading_seconds)
+
+
+def _figures(
+    mode: str, found: dict[str, float], empty: dict[str, float], effort: str, seconds: float
+) -> Iterator[Row]:
+    """Its seconds beside those of an effort that it cannot save, its peak beside an empty recorder's."""
+    if (found["seen"], found["twice"]) != (COUNT, 0):
+        sys.exit(f"error: {mode} saw {found['seen']} of {COUNT}, {found['twice']} of them twice: {found}")
+    row, many = partial(Row, command=COMMAND), f"{mode}: {COUNT:,} VolumeSnapshots, all seen once"
     yield row(
-        name=f"record: {many} (baseline: making them)",
-        value=recorded["seconds"], unit="s", baseline=making_seconds,
+        name=f"{many} (baseline: {effort})",
+        value=found["seconds"], unit="s", baseline=seconds,
     )  # fmt: skip
     yield row(
-        name=f"record: {many} (baseline: recording nothing)",
-        value=recorded["peak_mib"], unit="MiB peak", baseline=empty["peak_mib"],
-    )  # fmt: skip
-    yield row(
-        name=f"list: {many} (baseline: reading the pages)",
-        value=listed["seconds"], unit="s", baseline=reading_seconds,
-    )  # fmt: skip
-    yield row(
-        name=f"list: {many} (baseline: recording nothing)",
-        value=listed["peak_mib"], unit="MiB peak", baseline=empty["peak_mib"],
+        name=f"{many} (baseline: recording nothing)",
+        value=found["peak_mib"], unit="MiB peak", baseline=empty["peak_mib"],
     )  # fmt: skip
 
 
