@@ -119,3 +119,15 @@ def test_why_a_kernel_cannot_be_compiled_is_told(place: Path, monkeypatch: pytes
     with pytest.raises(ModelError, match=r"cannot be compiled: .*no_such_module.*; use --engine simpy"):
         entries._entries()
     assert not list(place.rglob("*.o"))
+
+
+def test_a_kernel_is_of_the_sources_that_ask_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoy = tmp_path / "rpo_sim" / "model" / "compiled_engine"
+    decoy.mkdir(parents=True)
+    for folder in (decoy, *decoy.parents[:2]):
+        (folder / "__init__.py").touch()
+    (decoy / "layout.py").write_text("raise SystemExit('the one in the working folder')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(entries, "_BUILD", "rpo_sim.model.compiled_engine.layout")  # prints no digest
+    with pytest.raises(ModelError, match="compiled from other sources"):
+        entries._compiled()

@@ -1,4 +1,4 @@
-"""From the pieces of the kernel to machine code: a program that writes it to its output.
+"""From the pieces of the kernel to machine code: a program that writes it to its output, behind its digest.
 
 numba optimises a piece anew within each piece that calls it, the whole kernel at last as often as it has
 levels. So it is told to optimise nothing (`NUMBA_OPT=0`, which holds for a process), and the kernel is
@@ -12,6 +12,7 @@ import numba
 from llvmlite import binding
 
 from rpo_sim.model.compiled_engine import kernel, philox
+from rpo_sim.model.compiled_engine.cache import digest
 from rpo_sim.model.compiled_engine.copies import runs
 from rpo_sim.model.compiled_engine.entries import ARGUMENTS
 from rpo_sim.model.compiled_engine.jit import part
@@ -71,4 +72,4 @@ def machine_code() -> bytes:
 
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(machine_code())
+    sys.stdout.buffer.write(digest().encode() + machine_code())

@@ -15,7 +15,7 @@ from typing import Any
 
 from rpo_sim.errors import ModelError
 from rpo_sim.model.compiled_engine.addresses import INTERPRETED
-from rpo_sim.model.compiled_engine.cache import keep, kept
+from rpo_sim.model.compiled_engine.cache import digest, keep, kept
 
 ARGUMENTS = {"run_block": 5, "fill": 8, "simulate": 4}
 _BUILD = "rpo_sim.model.compiled_engine.build"
@@ -92,10 +92,13 @@ def _function(library: Any, name: str) -> Callable[..., int]:
 
 
 def _compiled() -> bytes:
-    """Machine code of this version for this processor."""
+    """Machine code of this version for this processor.
+
+    It is compiled from the sources of this process, whatever lies in the working folder (``-P``).
+    """
     environment = {**os.environ, "NUMBA_OPT": "0", "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
-        [sys.executable, "-m", _BUILD],
+        [sys.executable, "-P", "-m", _BUILD],
         env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -104,4 +107,6 @@ def _compiled() -> bytes:
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
         raise ModelError(f"the kernel cannot be compiled: {' '.join(said)}; use --engine simpy")
-    return done.stdout
+    if not done.stdout.startswith(digest().encode()):
+        raise ModelError("the kernel was compiled from other sources; try again, or use --engine simpy")
+    return done.stdout.removeprefix(digest().encode())
