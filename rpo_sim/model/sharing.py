@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 FINISHED = 1e-9  # a stream has finished when no more than this share of its bytes remains
-_HAIR = 1e-12  # relative: a cap this close to the level is not above it, or rounding would move it for ever
+HAIR = 1e-12  # relative: a cap this close to the level is not above it, or rounding would move it for ever
 
 
 @dataclass(slots=True, eq=False)
@@ -59,10 +59,16 @@ class SharedLink:
     @property
     def level(self) -> float:
         """The common rate of the streams that their caps do not hold back."""
-        uncapped = len(self._streams) - self._capped
-        if uncapped == 0:
-            return math.inf
-        return (self._bandwidth - self._capped_rate) / uncapped
+        return self._left_over / self._uncapped if self._uncapped else math.inf
+
+    @property
+    def _uncapped(self) -> int:
+        return len(self._streams) - self._capped
+
+    @property
+    def _left_over(self) -> float:
+        """What capped streams leave to the others."""
+        return self._bandwidth - self._capped_rate
 
     def add(self, now: float, job: int, bytes_: float, cap: float) -> Stream:
         """Start a transfer of ``bytes_`` at no more than ``cap`` bytes per second."""
@@ -105,7 +111,7 @@ class SharedLink:
         return max(at, self._now)
 
     def _advance(self, now: float) -> None:
-        if self._capped < len(self._streams):
+        if self._uncapped:
             self._served += self.level * (now - self._now)
         self._now = now
 
@@ -146,15 +152,19 @@ class SharedLink:
             left = self._left(stream)
             self._hold_back_no_more(stream)
             self._uncap(stream, left)
-        while self._capped < count and self._streams[self._capped].cap <= self.level:
+        while self._capped < count and self._needs_no_more(self._streams[self._capped]):
             stream = self._streams[self._capped]
             self._cap(stream, self._left(stream))
 
     def _is_too_fast(self, stream: Stream) -> bool:
-        """Whether a capped stream would get more than its share; without a level, all of them together."""
-        if self._capped == len(self._streams):
-            return self._capped_rate > self._bandwidth * (1 + _HAIR)
-        return stream.cap > self.level * (1 + _HAIR)
+        """Whether a capped stream would get more than its share; without others, all of them together."""
+        if not self._uncapped:
+            return self._capped_rate > self._bandwidth * (1 + HAIR)
+        return stream.cap * self._uncapped > self._left_over * (1 + HAIR)
+
+    def _needs_no_more(self, stream: Stream) -> bool:
+        """Whether an uncapped stream's cap is no more than its share."""
+        return stream.cap * self._uncapped <= self._left_over
 
     def _push(self, heap: list[_Entry], stream: Stream, cap: float, order: int) -> None:
         heapq.heappush(heap, (stream.finish, cap, order, stream.version, stream))

@@ -1,16 +1,17 @@
 """The clock: what happens next, in exactly SimPy's order.
 
-SimPy orders events by (time, order of scheduling). What is scheduled for a later time goes into a heap, four
-below each, by (time, sequence number); what is scheduled for this very instant into a ring, first in, first
-out: its sequence number is larger than that of anything which was scheduled for this instant when it still
-lay ahead. Where only one at a time counts it is an alarm, which has a place of its own: the next finish on a
-link, the next shift of a pool, the next time-out of a stage's transfers, which expire in the order in which
-they were set. Jobs that go on before anything else does stand in a list, and are counted by no clock.
+SimPy orders events by (time, order of scheduling). What is scheduled for a later time stands in that order
+(see `ahead`); what is scheduled for this very instant in a ring, first in, first out: its sequence number is
+larger than that of anything which was scheduled for this instant when it still lay ahead. Where only one at a
+time counts it is an alarm, which has a place of its own: the next finish on a link, the next shift of a pool,
+the next time-out of a stage's transfers, which expire in the order in which they were set. Jobs that go on
+before anything else does stand in a list, and are counted by no clock.
 """
 
 import math
 from typing import Any
 
+from rpo_sim.model.compiled_engine.ahead import put_ahead
 from rpo_sim.model.compiled_engine.jit import inlined, part
 from rpo_sim.model.compiled_engine.layout import EXPIRY, NO_ROOM, RESUME
 from rpo_sim.model.compiled_engine.memory import (
@@ -43,12 +44,6 @@ def at_once(run: Any, job: int) -> None:
     run.n_urgent += 1
 
 
-@inlined
-def _move(run: Any, source: int, target: int) -> None:
-    a, b = timed_at(run, source), timed_at(run, target)
-    b.time, b.sequence, b.job = a.time, a.sequence, a.job
-
-
 @part
 def resume_after(run: Any, job: int, seconds: float) -> None:
     """Schedule a job to go on."""
@@ -57,56 +52,7 @@ def resume_after(run: Any, job: int, seconds: float) -> None:
         happen(run, RESUME, job, 0)
         return
     run.sequence += 1
-    hole = run.n_timed
-    run.n_timed += 1
-    while hole > 0:  # the newest goes behind its equals: its sequence number is the largest
-        above = (hole - 1) >> 2
-        if timed_at(run, above).time <= at:
-            break
-        _move(run, above, hole)
-        hole = above
-    entry = timed_at(run, hole)
-    entry.time, entry.sequence, entry.job = at, run.sequence, job
-
-
-@inlined
-def _comes_before(a: Any, b: Any) -> int:
-    """1 or 0: which it is cannot be foretold, so this is to be calculated and not branched on."""
-    return int((a.time < b.time) | ((a.time == b.time) & (a.sequence < b.sequence)))
-
-
-@inlined
-def _first_of(run: Any, one: int, other: int) -> int:
-    return one + (other - one) * _comes_before(timed_at(run, other), timed_at(run, one))
-
-
-@part
-def next_timed(run: Any) -> int:
-    """Take the first job off the heap: the hole goes to the bottom, and the last entry up from there."""
-    job: int = timed_at(run, 0).job
-    run.n_timed -= 1
-    size = run.n_timed
-    hole, below = 0, 1
-    while below + 3 < size:
-        two = _first_of(run, below, below + 1)
-        first = _first_of(run, two, _first_of(run, below + 2, below + 3))
-        _move(run, first, hole)
-        hole, below = first, 4 * first + 1
-    if below < size:  # fewer than four
-        first = below
-        for other in range(below + 1, size):
-            first = _first_of(run, first, other)
-        _move(run, first, hole)
-        hole = first
-    last = timed_at(run, size)
-    while hole > 0:
-        above = (hole - 1) >> 2
-        if not _comes_before(last, timed_at(run, above)):
-            break
-        _move(run, above, hole)
-        hole = above
-    _move(run, size, hole)
-    return job
+    put_ahead(run, at, run.sequence, job)
 
 
 @inlined
@@ -119,10 +65,10 @@ def set_alarm(run: Any, alarm: int, at: float) -> None:
 
 @part
 def next_alarm(plan: Any, run: Any) -> int:
-    """The alarm that rings before all others and before the first of the heap; -1 if the heap comes first."""
+    """The alarm that rings before all others and before the first job ahead; -1 if that comes first."""
     time, sequence, found = math.inf, 0, -1
     if run.n_timed > 0:
-        time, sequence = timed_at(run, 0).time, timed_at(run, 0).sequence
+        time, sequence = timed_at(run, run.first_timed).time, timed_at(run, run.first_timed).sequence
     for i in range(plan.n_alarms):
         alarm = alarm_at(run, i)
         if alarm.time < time or (alarm.time == time and alarm.sequence < sequence):

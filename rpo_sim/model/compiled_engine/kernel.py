@@ -4,8 +4,9 @@ import math
 from typing import Any
 
 from rpo_sim.model.compiled_engine.afterwards import clear_afterwards, tell_afterwards
+from rpo_sim.model.compiled_engine.ahead import next_ahead
 from rpo_sim.model.compiled_engine.critical import book
-from rpo_sim.model.compiled_engine.events import at_once, drop_expiry, happen, next_alarm, next_timed
+from rpo_sim.model.compiled_engine.events import at_once, drop_expiry, happen, next_alarm
 from rpo_sim.model.compiled_engine.jit import inlined, part, wide
 from rpo_sim.model.compiled_engine.jobs import (
     after_applications,
@@ -102,7 +103,8 @@ def _gather_quorums(plan: Any, run: Any, group: int) -> None:
 @part
 def _clear(plan: Any, run: Any, draws: Any, row: int) -> None:
     """All as it is at the failure."""
-    run.now, run.sequence, run.n_timed, run.instant, run.n_instants = 0.0, 0, 0, 0, 0
+    run.now, run.sequence, run.instant, run.n_instants = 0.0, 0, 0, 0
+    run.n_timed, run.first_timed, run.is_heap = 0, 0, 0
     run.ring_turn, run.over = 0, 0
     run.urgent_at, run.n_urgent, run.n_segments, run.next_job = 0, 0, 0, plan.n_jobs
     run.status, run.row, run.ended, run.declared_at = DONE, row, 0, 0.0
@@ -304,7 +306,7 @@ def _happens_next(plan: Any, run: Any) -> int:
         return -1
     run.now = run.next_time
     if alarm < 0:
-        return next_timed(run)
+        return next_ahead(run)
     _alarm_rings(plan, run, alarm)
     return -1
 

@@ -28,7 +28,7 @@ PLAN = _record(
     ("stage_bytes", "i8"), ("groups", "i8"),
     ("group_order", "i8"), ("wave_groups", "i8"), ("group_quorums", "i8"), ("quorum_least", "i8"),
     ("needed_by", "i8"), ("needers", "i8"), ("application_vms", "i8"), ("vms_of_applications", "i8"),
-    ("lists", "i8"), ("list_stages", "i8"), ("programs", "i8"), ("program_stages", "i8"),
+    ("lists", "i8"), ("list_stages", "i8"), ("programs", "i8"), ("ops", "i8"),
     ("capacities", "i8"), ("links", "i8"), ("buckets", "i8"),
     ("target", "i8"), ("demands", "i8"), ("at_most", "i8"), ("shift_pools", "i8"), ("shifts", "i8"),
     ("shift_starts", "i8"), ("shift_counts", "i8"), ("first_jobs", "i8"),
@@ -45,9 +45,9 @@ GROUP = _record(
     ("first_disk", "i4"), ("first_kind", "i4"), ("needs", "i4"),
 )  # fmt: skip
 SPAN = _record(("first", "i4"), ("count", "i4"))
-PROGRAM = _record(
-    ("first", "i4"), ("count", "i4"), ("release_after", "i4"), ("safe_after", "i4"), ("scan_after", "i4")
-)
+# What a VM does next by a step of its path; a stage of -1 ends it. `passed` tells of what went before.
+OP = _record(("stage", "i4"), ("disk", "i4"), ("passed", "i4"))
+SCANNED, RELEASED, SAFE = 1, 2, 4
 LINK = _record(
     ("bandwidth", "f8"), ("per_stream", "f8"), ("first_total", "i4"), ("totals", "i4"), ("paced", "i4")
 )
@@ -87,10 +87,11 @@ JOB = _record(
 )  # fmt: skip
 JOB_WORDS = JOB.itemsize // 8
 STREAM = _record(
-    ("bytes_", "f8"), ("cap", "f8"), ("expires", "f8"), ("expiry", "i8"), ("order", "i4"), ("capped", "i4"),
+    ("bytes_", "f8"), ("cap", "f8"), ("expires", "f8"), ("expiry", "i8"), ("order", "i4"),
     ("link", "i4"), ("turn", "i4"), ("finished", "i4"), ("settled", "i4"), ("sooner", "i4"), ("later", "i4"),
 )  # fmt: skip
 TIMED = _record(("time", "f8"), ("sequence", "i8"), ("job", "i8"))
+FEW, MANY, LIST_PLACES = 16, 64, 128  # of what lies ahead: see `ahead`
 ALARM = _record(
     ("time", "f8"), ("sequence", "i8")
 )  # of each link, pool with shifts and stage with a time-out
@@ -104,12 +105,14 @@ POOL = _record(
 )  # fmt: skip
 FLOW = _record(
     ("bandwidth", "f8"), ("now", "f8"), ("served", "f8"), ("level", "f8"), ("capped_rate", "f8"),
-    ("order", "i4"), ("capped", "i4"), ("uncapped", "i4"), ("turn", "i4"),
+    ("order", "i4"), ("capped", "i4"), ("uncapped", "i4"), ("turn", "i4"), ("edge", "i4"),
 )  # fmt: skip
 LEVEL = _record(("level", "f8"), ("at", "f8"))
-ENTRY = _record(("key", "f8"), ("finish", "f8"), ("order", "i4"), ("job", "i4"))
-BLOCK = _record(("count", "i4"), ("least", "i4"), ("before", "i4"), ("behind", "i4"))
-BLOCK_SIZE = 32  # entries
+BLOCK = _record(
+    ("count", "i4"), ("capped", "i4"), ("known", "i4"), ("least_capped", "i4"), ("least_uncapped", "i4"),
+    ("before", "i4"), ("behind", "i4"),
+)  # fmt: skip
+LANES = 16  # numbers that are looked at or moved at once; the streams of a block
 EXPIRIES = _record(("first", "i4"), ("last", "i4"))
 SHARE = _record(("seconds", "f8"), ("segment", "i4"))
 COHORT = _record(
@@ -117,15 +120,16 @@ COHORT = _record(
     ("ok", "i4"), ("first", "i4"), ("last", "i4"),
 )  # fmt: skip
 RUN = _record(
-    ("now", "f8"), ("next_time", "f8"), ("sequence", "i8"), ("n_timed", "i4"), ("instant", "i4"),
-    ("n_instants", "i4"), ("urgent_at", "i4"), ("n_urgent", "i4"), ("n_segments", "i4"), ("next_job", "i4"),
-    ("status", "i4"), ("stage", "i4"), ("attempt", "i4"), ("row", "i4"), ("ended", "i4"),
-    ("declared_at", "f8"), ("ring_turn", "i4"), ("over", "i4"), ("instants_size", "i4"),
-    ("segments_size", "i4"), ("n_blocks", "i4"), ("free_block", "i4"), ("jobs", "i8"), ("streams", "i8"),
-    ("timed", "i8"), ("alarms", "i8"), ("instants", "i8"), ("urgent", "i8"), ("segments", "i8"),
-    ("pools", "i8"), ("flows", "i8"), ("finished", "i8"), ("entries", "i8"), ("blocks", "i8"),
-    ("last_blocks", "i8"), ("levels", "i8"), ("totals", "i8"), ("expiries", "i8"), ("cohorts", "i8"),
-    ("tries", "i8"), ("options", "i8"), ("shares", "i8"), ("last_vms", "i8"), ("free", "i8"), ("ends", "i8"),
+    ("now", "f8"), ("next_time", "f8"), ("sequence", "i8"), ("n_timed", "i4"), ("first_timed", "i4"),
+    ("is_heap", "i4"), ("instant", "i4"), ("n_instants", "i4"), ("urgent_at", "i4"), ("n_urgent", "i4"),
+    ("n_segments", "i4"), ("next_job", "i4"), ("status", "i4"), ("stage", "i4"), ("attempt", "i4"),
+    ("row", "i4"), ("ended", "i4"), ("declared_at", "f8"), ("ring_turn", "i4"), ("over", "i4"),
+    ("instants_size", "i4"), ("segments_size", "i4"), ("n_blocks", "i4"), ("free_block", "i4"),
+    ("jobs", "i8"), ("streams", "i8"), ("timed", "i8"), ("alarms", "i8"), ("instants", "i8"),
+    ("urgent", "i8"), ("segments", "i8"), ("pools", "i8"), ("flows", "i8"), ("finished", "i8"),
+    ("caps", "i8"), ("finishes", "i8"), ("orders", "i8"), ("senders", "i8"), ("blocks", "i8"),
+    ("levels", "i8"), ("totals", "i8"), ("expiries", "i8"), ("cohorts", "i8"), ("tries", "i8"),
+    ("options", "i8"), ("shares", "i8"), ("last_vms", "i8"), ("free", "i8"), ("ends", "i8"),
     ("given_up", "i8"), ("time_of_day", "f8"), ("jobs_size", "i4"),
 )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence, Sized
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from rpo_sim.model.compiled_engine import layout, states
 from rpo_sim.model.compiled_engine.state import Tables
 from rpo_sim.model.figures import also_names
-from rpo_sim.model.plan import Plan, StagePlan
+from rpo_sim.model.plan import Plan, Program, StagePlan
 from rpo_sim.results import Evidence
 
 _AFTERWARDS = (("vm", "disk"), ("application",), ("incident",))
@@ -32,12 +33,7 @@ def lower(plan: Plan) -> Tables:
         (),
         *([stage for stage in plan.after if stage.unit in units] for units in _AFTERWARDS),
     ]
-    programs = [tuple(stage.index for stage in program.stages) for program in plan.programs]
-    program_table = _table(layout.PROGRAM, len(programs))
-    for row, span, program in zip(program_table, _spans(programs), plan.programs, strict=True):
-        row.first, row.count = span.first, span.count
-        row.release_after, row.safe_after = program.release_after, program.safe_after
-        row.scan_after = program.scan_after
+    programs = [_ops(program) for program in plan.programs]
     made = Tables(layout.PLAN)
     _count(made.row, plan, stages)
     every = (*plan.stages, *plan.after)
@@ -62,8 +58,8 @@ def lower(plan: Plan) -> Tables:
         "vms_of_applications": _ints(vm for vms in of_applications for vm in vms),
         "lists": _spans(lists),
         "list_stages": _ints(stage.index for each in lists for stage in each),
-        "programs": program_table,
-        "program_stages": _ints(index for program in programs for index in program),
+        "programs": _ints(accumulate((len(ops) for ops in programs[:-1]), initial=0)),
+        "ops": _rows(layout.OP, [op for ops in programs for op in ops]),
         "capacities": _ints(pool.capacity for pool in plan.pools),
         "shift_pools": _ints(i for i, pool in enumerate(plan.pools) if pool.shifts),
         "shifts": _spans([pool.shifts for pool in plan.pools]),
@@ -88,6 +84,19 @@ def _quorums(plan: Plan) -> list[dict[int, list[int]]]:
         for need, least in zip(group.needs, group.needs_least, strict=True):
             found[need].setdefault(least, []).append(g)
     return found
+
+
+def _ops(program: Program) -> list[tuple[int, bool, int]]:
+    """What a VM does by a program, stage by stage, and at last its end."""
+    ops, passed = [], 0
+    for stage in program.stages:
+        ops.append((stage.index, stage.unit == "disk", passed))
+        passed = (
+            layout.SCANNED * (stage.index == program.scan_after)
+            | layout.RELEASED * (stage.index == program.release_after)
+            | layout.SAFE * (stage.index == program.safe_after)
+        )
+    return [*ops, (-1, False, passed)]
 
 
 def members_of(plan: Plan, stage: StagePlan) -> int:

@@ -21,7 +21,8 @@ from rpo_sim.model.compiled_engine.jobs import (
     report_to_quorums,
     takes_its_place,
 )
-from rpo_sim.model.compiled_engine.memory import byte_at, group_at, int_at, job_at, program_at, stage_at
+from rpo_sim.model.compiled_engine.layout import RELEASED, SAFE, SCANNED
+from rpo_sim.model.compiled_engine.memory import byte_at, group_at, int_at, job_at, op_at
 from rpo_sim.model.compiled_engine.slots import give_slot, note_slot, take_slot
 from rpo_sim.model.compiled_engine.states import (
     ATTEMPT_DONE,
@@ -78,30 +79,42 @@ def _has_another(plan: Any, run: Any, draws: Any, vm: int) -> bool:
 
 
 @inlined
+def _begin_program(plan: Any, run: Any, vm: int) -> None:
+    step = int_at(run.options, vm * plan.n_steps + job_at(run, vm).tried)
+    job_at(run, vm).at = int_at(plan.programs, step)
+
+
+@part
+def _with_an_older_point(plan: Any, run: Any, draws: Any, vm: int) -> int:
+    """All begins anew, if there is another point."""
+    me = job_at(run, vm)
+    me.point += 1
+    if not _has_another(plan, run, draws, vm):
+        me.ok = 0
+        return ATTEMPT_DONE
+    _begin_program(plan, run, vm)
+    return PROGRAM
+
+
+@inlined
 def _next_in_program(plan: Any, run: Any, draws: Any, vm: int) -> int:
     """After a stage of a VM: slots and barriers passed, then the next stage."""
     me = job_at(run, vm)
-    program = program_at(plan, int_at(run.options, vm * plan.n_steps + me.tried))
-    if me.at > 0:
-        index = int_at(plan.program_stages, program.first + me.at - 1)
-        if index == program.scan_after and _is_tainted(plan, run, draws, vm):
-            me.point += 1
-            me.at = 0  # all begins anew with the next older point
-            if not _has_another(plan, run, draws, vm):
-                me.ok = 0
-                return ATTEMPT_DONE
-        else:
-            if index == program.release_after and me.held:
-                give_slot(plan, run, wide(plan.job_pool), vm)
-                me.held = 0
-            if index == program.safe_after:
-                _is_safe(plan, run, vm, 1)
-    if me.at == program.count:
+    op = op_at(plan, me.at)
+    if op.passed:
+        if op.passed & SCANNED and _is_tainted(plan, run, draws, vm):
+            return _with_an_older_point(plan, run, draws, vm)
+        if op.passed & RELEASED and me.held:
+            give_slot(plan, run, wide(plan.job_pool), vm)
+            me.held = 0
+        if op.passed & SAFE:
+            _is_safe(plan, run, vm, 1)
+    if op.stage < 0:
         me.ok = 1
         return ATTEMPT_DONE
-    me.stage = int_at(plan.program_stages, program.first + me.at)
+    me.stage = op.stage
     me.at += 1
-    if stage_at(plan, me.stage).disk:
+    if op.disk:
         start_disks(plan, run, vm, me.stage)
         me.state = DISKS_DONE
         return RESTS
@@ -191,7 +204,8 @@ def on_path(plan: Any, run: Any, draws: Any, vm: int, state: int) -> int:
     """Go on along the path; the state in which the VM leaves it, or that it has to wait."""
     me = job_at(run, vm)
     if state == JOB_SLOT:
-        me.at, me.point = 0, 0
+        me.point = 0
+        _begin_program(plan, run, vm)
         if not _takes_job_slot(plan, run, vm):
             me.state = JOB_SLOT_HAD
             return RESTS

@@ -1,8 +1,7 @@
 """`rpo_sim.model.sharing` for the kernel: the same sums in the same order.
 
-The streams of a link, in the order of their caps, stand in two lists that end where the level is: those that
-their caps hold back, with the times at which they finish, and, the other way round, the others, with the
-bytes at which they do. What the level passes goes from the end of one to the end of the other.
+The streams of a link stand in the order of their caps. Before the edge are those that their caps hold back,
+with the times at which they finish; behind it are the others, with the bytes at which they do.
 """
 
 import math
@@ -13,7 +12,6 @@ from rpo_sim.model.compiled_engine.jit import inlined, part, wide
 from rpo_sim.model.compiled_engine.layout import LINK_ALARM, STREAM_DONE
 from rpo_sim.model.compiled_engine.memory import (
     alarm_at,
-    entry_at,
     flow_at,
     int_at,
     link_at,
@@ -21,10 +19,19 @@ from rpo_sim.model.compiled_engine.memory import (
     set_int,
     stream_at,
 )
-from rpo_sim.model.compiled_engine.ordered import first_to_finish, last, pass_on, place_of, put, take_out
-from rpo_sim.model.sharing import _HAIR, FINISHED
-
-_CAPPED, _UNCAPPED = range(2)  # lists by cap: the last of these has the highest, the last of those the lowest
+from rpo_sim.model.compiled_engine.ordered import (
+    cap,
+    first_capped_to_finish,
+    first_uncapped,
+    first_uncapped_to_finish,
+    is_before_the_edge,
+    last_capped,
+    place_of,
+    put,
+    take_out,
+    uncap,
+)
+from rpo_sim.model.sharing import FINISHED, HAIR
 
 
 @inlined
@@ -33,16 +40,13 @@ def clear(run: Any, link: int, bandwidth: float) -> None:
     flow = flow_at(run, link)
     flow.bandwidth = bandwidth
     flow.now, flow.served, flow.capped_rate, flow.order = 0.0, 0.0, 0.0, 0
-    flow.capped, flow.uncapped, flow.turn = 0, 0, 0
-    set_int(run.last_blocks, 2 * link + _CAPPED, -1)
-    set_int(run.last_blocks, 2 * link + _UNCAPPED, -1)
+    flow.capped, flow.uncapped, flow.turn, flow.edge = 0, 0, 0, -1
 
 
 @inlined
-def _level(flow: Any) -> float:
-    if flow.uncapped == 0:
-        return math.inf
-    return float((flow.bandwidth - flow.capped_rate) / flow.uncapped)
+def _left_over(flow: Any) -> float:
+    """What capped streams leave to the others."""
+    return float(flow.bandwidth - flow.capped_rate)
 
 
 @inlined
@@ -59,48 +63,40 @@ def _hold_back_no_more(flow: Any, cap: float) -> None:
 
 
 @inlined
-def _forget_capped(run: Any, link: int, at: int) -> None:
-    _hold_back_no_more(flow_at(run, link), entry_at(run, at).key)
-    take_out(run, 2 * link + _CAPPED, at)
+def _forget(run: Any, link: int, at: int) -> None:
+    flow = flow_at(run, link)
+    if is_before_the_edge(run, at):
+        _hold_back_no_more(flow, real_at(run.caps, at))
+    else:
+        flow.uncapped -= 1
+    take_out(run, link, at)
 
 
 @inlined
-def _forget_uncapped(run: Any, link: int, at: int) -> None:
-    take_out(run, 2 * link + _UNCAPPED, at)
-    flow_at(run, link).uncapped -= 1
-
-
-@inlined
-def _is_too_fast(flow: Any, cap: float, level: float) -> bool:
-    """Whether a capped stream would get more than its share; without a level, all of them together."""
+def _is_too_fast(flow: Any, cap: float) -> bool:
+    """Whether a capped stream would get more than its share; without others, all of them together."""
     if flow.uncapped == 0:
-        return bool(flow.capped_rate > flow.bandwidth * (1 + _HAIR))
-    return bool(cap > level * (1 + _HAIR))
+        return bool(flow.capped_rate > flow.bandwidth * (1 + HAIR))
+    return bool(cap * flow.uncapped > _left_over(flow) * (1 + HAIR))
 
 
 @inlined
-def _uncap_highest(run: Any, link: int, entry: Any) -> float:
-    """Move it from list to list; the level then."""
-    flow, cap = flow_at(run, link), entry.key
-    left = (entry.finish - flow.now) * cap
-    stream_at(run, entry.job).capped = 0
-    _hold_back_no_more(flow, cap)
+def _uncap_highest(run: Any, link: int, at: int) -> None:
+    flow, highest = flow_at(run, link), real_at(run.caps, at)
+    left = (real_at(run.finishes, at) - flow.now) * highest
+    _hold_back_no_more(flow, highest)
     flow.uncapped += 1
-    pass_on(run, 2 * link + _CAPPED, 2 * link + _UNCAPPED, flow.served + left)
-    return _level(flow)
+    uncap(run, link, at, flow.served + left)
 
 
 @inlined
-def _cap_lowest(run: Any, link: int, entry: Any) -> float:
-    """Move it from list to list; the level then."""
-    flow, cap = flow_at(run, link), -entry.key
-    left = entry.finish - flow.served
-    stream_at(run, entry.job).capped = 1
+def _cap_lowest(run: Any, link: int, at: int) -> None:
+    flow, lowest = flow_at(run, link), real_at(run.caps, at)
+    left = real_at(run.finishes, at) - flow.served
     flow.uncapped -= 1
     flow.capped += 1
-    flow.capped_rate += cap
-    pass_on(run, 2 * link + _UNCAPPED, 2 * link + _CAPPED, flow.now + left / cap)
-    return _level(flow)
+    flow.capped_rate += lowest
+    cap(run, link, at, flow.now + left / lowest)
 
 
 @part
@@ -110,30 +106,28 @@ def _rebalance(plan: Any, run: Any, link: int) -> None:
     count = flow.capped + flow.uncapped
     if limits.totals and count:
         flow.bandwidth = real_at(run.totals, limits.first_total + min(count, limits.totals) - 1)
-    level = _level(flow)
     while flow.capped:
-        entry = entry_at(run, last(run, 2 * link + _CAPPED))
-        if not _is_too_fast(flow, entry.key, level):
+        at = last_capped(run, link)
+        if not _is_too_fast(flow, real_at(run.caps, at)):
             break
-        level = _uncap_highest(run, link, entry)
+        _uncap_highest(run, link, at)
     while flow.uncapped:
-        entry = entry_at(run, last(run, 2 * link + _UNCAPPED))
-        if -entry.key > level:
+        at = first_uncapped(run, link)
+        if real_at(run.caps, at) * flow.uncapped > _left_over(flow):
             break
-        level = _cap_lowest(run, link, entry)
-    flow.level = level
+        _cap_lowest(run, link, at)
+    if flow.uncapped:
+        flow.level = _left_over(flow) / flow.uncapped
 
 
 @inlined
 def next_finish(run: Any, link: int) -> float:
     """When the next stream finishes if nothing changes; inf on an idle link."""
     flow, at = flow_at(run, link), math.inf
-    capped = first_to_finish(run, 2 * link + _CAPPED)
-    uncapped = first_to_finish(run, 2 * link + _UNCAPPED)
-    if capped >= 0:
-        at = entry_at(run, capped).finish
-    if uncapped >= 0:
-        finish = entry_at(run, uncapped).finish
+    if flow.capped:
+        at = real_at(run.finishes, first_capped_to_finish(run, link))
+    if flow.uncapped:
+        finish = real_at(run.finishes, first_uncapped_to_finish(run, link))
         at = min(at, flow.now + max(finish - flow.served, 0.0) / flow.level)
     return float(max(at, flow.now))
 
@@ -163,15 +157,13 @@ def add(plan: Any, run: Any, link: int, job: int, bytes_: float, cap: float) -> 
     flow.order += 1
     stream.bytes_, stream.cap, stream.order, stream.link = bytes_, cap, order, link
     stream.finished, stream.settled = 0, 0
-    stream.capped = 0
-    if flow.capped and cap < entry_at(run, last(run, 2 * link + _CAPPED)).key:
-        stream.capped = 1
+    if flow.capped and cap < real_at(run.caps, last_capped(run, link)):
         flow.capped += 1
         flow.capped_rate += cap
-        put(run, 2 * link + _CAPPED, cap, order, job, flow.now + bytes_ / cap)
+        put(run, link, cap, order, job, 1, flow.now + bytes_ / cap)
     else:
         flow.uncapped += 1
-        put(run, 2 * link + _UNCAPPED, -cap, -order, job, flow.served + bytes_)
+        put(run, link, cap, order, job, 0, flow.served + bytes_)
     _rebalance(plan, run, link)
 
 
@@ -187,10 +179,7 @@ def remove(plan: Any, run: Any, link: int, job: int) -> None:
     """Stop a transfer that has not finished, without an alarm."""
     _advance(flow_at(run, link), run.now)
     stream = stream_at(run, job)
-    if stream.capped:
-        _forget_capped(run, link, place_of(run, 2 * link + _CAPPED, stream.cap, stream.order))
-    else:
-        _forget_uncapped(run, link, place_of(run, 2 * link + _UNCAPPED, -stream.cap, -stream.order))
+    _forget(run, link, place_of(run, link, stream.cap, stream.order))
     _rebalance(plan, run, link)
 
 
@@ -213,31 +202,25 @@ def _by_order(run: Any, place: int, job: int) -> None:
 
 
 @inlined
-def _take_off_capped(run: Any, link: int) -> int:
-    """A capped stream that has finished; -1 if there is none."""
-    flow, at = flow_at(run, link), first_to_finish(run, 2 * link + _CAPPED)
-    if at < 0:
+def _finished_capped(run: Any, link: int) -> int:
+    """The place of a capped stream that has finished; -1 if there is none."""
+    flow = flow_at(run, link)
+    if not flow.capped:
         return -1
-    entry = entry_at(run, at)
-    job = int(entry.job)
-    if (entry.finish - flow.now) * entry.key > FINISHED * stream_at(run, job).bytes_:
-        return -1
-    _forget_capped(run, link, at)
-    return job
+    at = first_capped_to_finish(run, link)
+    left = (real_at(run.finishes, at) - flow.now) * real_at(run.caps, at)
+    return at if left <= FINISHED * stream_at(run, int_at(run.senders, at)).bytes_ else -1
 
 
 @inlined
-def _take_off_uncapped(run: Any, link: int) -> int:
-    """An uncapped stream that has finished; -1 if there is none."""
-    flow, at = flow_at(run, link), first_to_finish(run, 2 * link + _UNCAPPED)
-    if at < 0:
+def _finished_uncapped(run: Any, link: int) -> int:
+    """The place of an uncapped stream that has finished; -1 if there is none."""
+    flow = flow_at(run, link)
+    if not flow.uncapped:
         return -1
-    entry = entry_at(run, at)
-    job = int(entry.job)
-    if entry.finish - flow.served > FINISHED * stream_at(run, job).bytes_:
-        return -1
-    _forget_uncapped(run, link, at)
-    return job
+    at = first_uncapped_to_finish(run, link)
+    left = real_at(run.finishes, at) - flow.served
+    return at if left <= FINISHED * stream_at(run, int_at(run.senders, at)).bytes_ else -1
 
 
 @inlined
@@ -245,16 +228,18 @@ def finished(plan: Any, run: Any, link: int) -> int:
     """Take off the streams that have finished, into a table in the order in which they started; how many."""
     count = 0
     _advance(flow_at(run, link), run.now)
-    job = _take_off_capped(run, link)
-    while job >= 0:
-        _by_order(run, count, job)
+    at = _finished_capped(run, link)
+    while at >= 0:
+        _by_order(run, count, int_at(run.senders, at))
+        _forget(run, link, at)
         count += 1
-        job = _take_off_capped(run, link)
-    job = _take_off_uncapped(run, link)
-    while job >= 0:
-        _by_order(run, count, job)
+        at = _finished_capped(run, link)
+    at = _finished_uncapped(run, link)
+    while at >= 0:
+        _by_order(run, count, int_at(run.senders, at))
+        _forget(run, link, at)
         count += 1
-        job = _take_off_uncapped(run, link)
+        at = _finished_uncapped(run, link)
     _rebalance(plan, run, link)
     return count
 

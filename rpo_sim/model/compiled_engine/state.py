@@ -6,6 +6,7 @@ import numpy as np
 
 from rpo_sim.model.compiled_engine import layout
 from rpo_sim.model.compiled_engine.addresses import address
+from rpo_sim.model.compiled_engine.layout import LANES
 
 
 class Tables:
@@ -32,7 +33,6 @@ def run_state(plan: Any, room: int = 1) -> Tables:
     later = room * int(plan.n_disks)
     jobs, links = int(plan.n_jobs) + later, int(plan.n_links)
     streams = jobs if links else 0
-    blocks = streams + 1  # a stream that goes from list to list stands in both for a moment
     cohorts = int(plan.n_waves + 2 * (plan.n_quorums + plan.n_groups) + 2 * plan.n_applications + 2)
     segments, instants = room * (8 * jobs + 64), 1 << (room * (jobs + 64)).bit_length()
     made = Tables(layout.RUN)
@@ -40,16 +40,18 @@ def run_state(plan: Any, room: int = 1) -> Tables:
     sizes: dict[str, tuple[Any, int]] = {
         "jobs": (layout.JOB, jobs),
         "streams": (layout.STREAM, streams),
-        "timed": (layout.TIMED, jobs + 1),
+        "timed": (layout.TIMED, max(jobs, layout.LIST_PLACES) + 1),
         "alarms": (layout.ALARM, int(plan.n_alarms)),
         "instants": (layout.INSTANT, instants),
         "urgent": (np.int32, jobs),
         "segments": (layout.SEGMENT, segments),
         "pools": (layout.POOL, int(plan.n_pools)),
         "flows": (layout.FLOW, links),
-        "entries": (layout.ENTRY, blocks * layout.BLOCK_SIZE),
-        "blocks": (layout.BLOCK, blocks),
-        "last_blocks": (np.int32, 2 * links),
+        "caps": (np.float64, streams * LANES),
+        "finishes": (np.float64, streams * LANES),
+        "orders": (np.int32, streams * LANES),
+        "senders": (np.int32, streams * LANES),
+        "blocks": (layout.BLOCK, streams),
         "finished": (np.int32, streams),
         "levels": (layout.LEVEL, int(plan.n_buckets)),
         "expiries": (layout.EXPIRIES, int(plan.n_stages)),
@@ -63,8 +65,18 @@ def run_state(plan: Any, room: int = 1) -> Tables:
         "last_vms": (np.int32, int(plan.n_tiers)),
     }
     for name, (kind, size) in sizes.items():
-        made.put(name, np.zeros(max(size, 1), kind))
+        made.put(name, _zeros(max(size, 1), np.dtype(kind)))
     return made
+
+
+def _zeros(size: int, kind: "np.dtype[Any]") -> Any:
+    """A table that begins where a line of the processor's cache does, so that lanes are read in one piece."""
+    room = np.zeros(size * kind.itemsize + _LINE, np.uint8)
+    first = -address(room) % _LINE
+    return room[first : first + size * kind.itemsize].view(kind)
+
+
+_LINE = 64  # bytes
 
 
 def outcome(plan: Any, runs: int) -> Tables:
