@@ -175,6 +175,30 @@ def test_overload_as_processes(plan_of: PlanOf, agrees: Agrees, overlap: str, ga
     agrees((rpa <= 900 + 0.95 * gap).mean(axis=1), 0.95)
 
 
+@pytest.mark.parametrize(("overlap", "gap"), [("skip", 3000), ("coalesce", 2700)])
+def test_a_pattern_of_any_length_is_met_anywhere(plan_of: PlanOf, overlap: str, gap: float) -> None:
+    """Copies of 45 minutes due every 10, at the same moments in every run: RPO ~ D + U(0, gap)."""
+    copy = {"every": "10m", "duration": {"assumed": "45m"}, "overlap": overlap}
+    rpa = rpas(plan_of(copy=copy), blocks=200)
+    assert stats.kstest((rpa.ravel() - 2700) / gap, "uniform").pvalue > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("copy", "least", "gap"),
+    [
+        ({"lag": "12h"}, 12 * HOUR + 60, 600),
+        ({"duration": {"assumed": "12h"}, "overlap": "allow"}, 12 * HOUR, 600),
+        ({"duration": {"assumed": "12h"}, "overlap": "skip"}, 12 * HOUR, 12 * HOUR),
+    ],
+)
+def test_what_takes_many_intervals_has_points_too(
+    plan_of: PlanOf, copy: dict[str, Any], least: float, gap: float
+) -> None:
+    """A lag or a run of 72 intervals: RPO ~ L + U(0, gap), whatever the warm-up."""
+    rpa = rpas(plan_of(copy={"every": "10m", "duration": {"assumed": "1m"}, **copy}), blocks=200)
+    assert stats.kstest((rpa.ravel() - least) / gap, "uniform").pvalue > 1e-4
+
+
 def test_overload_replaced_makes_no_point(plan_of: PlanOf) -> None:
     plan = plan_of(count=10, copy=periodic("15m", every="10m", overlap="replace"))
     assert np.isinf(rpas(plan, blocks=2)).all()
