@@ -95,6 +95,12 @@ def test_independent_misses(plan_of: PlanOf, agrees: Agrees) -> None:
     agrees((rpa <= 7200).mean(axis=1), 1 - 0.032)
 
 
+def test_many_misses_in_a_row_leave_an_old_point(plan_of: PlanOf, agrees: Agrees) -> None:
+    """The gap is geometric: E[RPO] = L + T(1 + q)/(2(1 − q)) at q = 0.9, longer than any warm-up."""
+    rpa = rpas(plan_of(count=300, copy=periodic("10m", success={"assumed": "10%"})))
+    agrees(rpa.mean(axis=1), 600 + HOUR * 1.9 / 0.2)
+
+
 def test_a_retry_moves_the_cut(plan_of: PlanOf, agrees: Agrees) -> None:
     """With one retry: the gap is T·(misses) as for p², and the cut is that of the attempt that succeeded."""
     p = 0.3

@@ -19,6 +19,7 @@ WARM_UP = 20  # periods
 _LONG = 0.999  # quantile of a run that must have ended within the history
 _MIDDLE = np.array([0.5])
 _HAIR = 1e-9
+_IMPOSSIBLE = 1e-9
 _LONGEST_PATTERN = 1000  # periods; a longer one is met nearly evenly
 MOST_DUES = 100_000  # per VM and copy: beyond, the scenario asks for years of minutes
 
@@ -41,6 +42,7 @@ def attempts(
     reach = reach + copy.hold + (cycle - 1) * fulls * every + outage_reach(block.plan, copy)
     lag = block.per_vm("lag", copy.name, copy.lag, 0)
     late = lag.max(axis=1, initial=0.0) + 2 * _longest_run(copy, block)  # the one before may still work
+    late = late + _misses(copy) * every
     reach = reach + np.maximum(late - WARM_UP / 2 * every, 0.0)
     last = np.floor((incident.failed_at - copy.offset) / every)
     first = CYCLE * np.floor((last - WARM_UP - np.ceil(reach / every)) / CYCLE)
@@ -84,6 +86,12 @@ def _clock(copy: CopyPlan, block: BlockDraws, incident: Incident, reach: FloatAr
     if link is None or link.outages is None:
         return None
     return LinkClock(link, block, incident.failed_at, float(reach.max()))
+
+
+def _misses(copy: CopyPlan) -> float:
+    """How many runs may fail one after the other before that is as good as impossible."""
+    fails = 0.0 if copy.success is None else (1 - copy.success.probability) ** (copy.retries + 1)
+    return min(math.log(_IMPOSSIBLE) / math.log(fails), _LONGEST_PATTERN) if 0 < fails < 1 else 0.0
 
 
 def _earlier(copy: CopyPlan, block: BlockDraws) -> FloatArray:
