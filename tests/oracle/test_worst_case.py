@@ -70,6 +70,15 @@ def greatest(plan: Plan, blocks: int = 40) -> float:
             60 + 900,
         ),
         ({"copies": [BACKUP], "failure": FOUND}, 6 * HOUR + 4 * HOUR),
+        (  # the next starts when the last ends, not when the source's point arrives: just before it, at times
+            {
+                "copies": [
+                    SNAPSHOT,
+                    BACKUP | CHAIN | {"hold": None, "duration": {"assumed": "4.75h"}, "overlap": "coalesce"},
+                ]
+            },
+            300 + HOUR + 4.75 * HOUR + 4.75 * HOUR,
+        ),
         ({"copies": [BACKUP | {"retention": {"weekly": 1}}]}, 1800 + 4 * HOUR),
         ({"groups": APPLICATION, "copies": [BACKUP | {"cut_together": True}]}, 1800 + 4 * HOUR),
     ],

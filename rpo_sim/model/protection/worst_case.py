@@ -196,8 +196,9 @@ def _age_of_source(plan: Plan, copy: CopyPlan, g: int) -> float:
         raise _NotBoundedError(f"runs of {source.name} may fail")
     lag, window = _windows(plan, copy.source, g)
     wait = window
-    staggered = copy.stagger or source.stagger
-    if copy.every and source.every and not staggered and window == source.every and copy.every % window == 0:
+    in_step = copy.every and source.every and not copy.stagger and not source.stagger
+    late = copy.overlap == "coalesce" and _own_windows(plan, copy, g)[1] > (copy.every or 0.0)
+    if in_step and not late and window == source.every and (copy.every or 0.0) % window == 0:
         own, _ = _own_windows(plan, source, g)
         wait = (copy.offset - source.offset - own) % window
         wait = 0.0 if window - wait < _HAIR * window else wait
