@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from rpo_sim.distributions.profile import Profile
+from rpo_sim.errors import ModelError
 from rpo_sim.model.checkpoint import Checkpoint
 from rpo_sim.model.compile import compile_plan
 from rpo_sim.model.engines import Asked, Engine, choose
 from rpo_sim.model.experiment import DEFAULT_RUNS, simulate
+from rpo_sim.model.plan import Plan
 from rpo_sim.results import Evidence, ResultSet
 from rpo_sim.scenario.load import LoadedScenario
 from rpo_sim.scenario.schema import Bind
@@ -30,18 +32,22 @@ class Prediction:
         With all assumed durations halved and doubled; empty if not run, or if nothing is assumed.
     interrupted : bool
         Whether any of the runs asked for are missing.
+    impossible : mapping of float to str
+        The factors of the assumed durations at which the scenario cannot be, and why: at twice as long, for
+        example, backups need more slots than there are.
     """
 
     base: ResultSet
     varied: tuple[ResultSet, ...] = ()
     interrupted: bool = False
+    impossible: Mapping[float, str] = field(default_factory=dict)
 
     @property
     def assumptions_tried(self) -> bool:
         """Whether the verdict can tell if it turns on an assumption."""
         assumed = any(note.evidence is not Evidence.MEASURED for note in self.base.inputs)
         tried = {result.assumed_factor for result in self.varied if result.runs >= self.base.runs}
-        return tried >= set(ASSUMED_FACTORS) or not assumed
+        return tried | set(self.impossible) >= set(ASSUMED_FACTORS) or not assumed
 
     def results(self) -> list[ResultSet]:
         """All result sets, the base first: what a results file holds."""
@@ -73,14 +79,13 @@ def predict(
     Raises
     ------
     ScenarioError, NoDataError, ModelError
-        As those do.
+        As those do for the assumptions as stated.
     """
-    factors = (1.0, *ASSUMED_FACTORS) if vary else (1.0,)
-    plans = [
-        compile_plan(loaded.scenario, platform, profile, binds, assumed_factor=factor) for factor in factors
-    ]
-    if all(item.evidence is Evidence.MEASURED for item in plans[0].inputs()):
-        plans = plans[:1]
+    plans = [compile_plan(loaded.scenario, platform, profile, binds)]
+    impossible: dict[float, str] = {}
+    if vary and any(item.evidence is not Evidence.MEASURED for item in plans[0].inputs()):
+        varied, impossible = _varied(loaded, platform, profile, binds)
+        plans += varied
     chosen, notice = choose(plans[0], engine, runs * len(plans))
     if notice is not None:
         say(notice)
@@ -110,7 +115,22 @@ def predict(
         if result.interrupted:
             break
     complete = len(results) == len(plans) and not results[-1].interrupted
-    return Prediction(base=results[0], varied=tuple(results[1:]), interrupted=not complete)
+    return Prediction(
+        base=results[0], varied=tuple(results[1:]), interrupted=not complete, impossible=impossible
+    )
+
+
+def _varied(
+    loaded: LoadedScenario, platform: str, profile: Profile | None, binds: Mapping[str, Bind] | None
+) -> tuple[list[Plan], dict[float, str]]:
+    """The plans with the assumptions halved and doubled; and why there is none for a factor."""
+    plans, impossible = [], {}
+    for factor in ASSUMED_FACTORS:
+        try:
+            plans.append(compile_plan(loaded.scenario, platform, profile, binds, assumed_factor=factor))
+        except ModelError as why:  # what is stated holds: the assumptions are what it turns on
+            impossible[factor] = str(why)
+    return plans, impossible
 
 
 def gather(results: list[ResultSet]) -> list[Prediction]:

@@ -177,13 +177,23 @@ def _turns(prediction: Prediction, t: int, plain: Verdict, required: float) -> l
     for varied in prediction.varied:
         share = _share(varied, t)
         if share is not None and (other := from_interval(share, required)) is not plain:
-            factor = "half" if varied.assumed_factor < 1 else "twice"
-            changed.append(f"{other} if they take {factor} as long")
-    if not changed:
-        return []
-    named = ", ".join(_assumptions(prediction, t))
-    text = f"{plain} as stated, {' and '.join(changed)}; measure first {named}"
-    return [Reason(doubt=Doubt.ASSUMPTIONS, text=text)]
+            changed.append(f"{other} if they take {_as_long(varied.assumed_factor)} as long")
+    reasons = [
+        Reason(
+            doubt=Doubt.ASSUMPTIONS,
+            text=f"{plain} as stated, but it cannot be if they take {_as_long(factor)} as long: {why}",
+        )
+        for factor, why in prediction.impossible.items()
+    ]
+    if changed:
+        named = ", ".join(_assumptions(prediction, t))
+        text = f"{plain} as stated, {' and '.join(changed)}; measure first {named}"
+        reasons.append(Reason(doubt=Doubt.ASSUMPTIONS, text=text))
+    return reasons
+
+
+def _as_long(factor: float) -> str:
+    return "half" if factor < 1 else "twice"
 
 
 def _assumptions(prediction: Prediction, t: int) -> list[str]:

@@ -121,6 +121,14 @@ def main() -> None:
         typer.echo(f"error: cannot read or write {where}: {error.strerror}", err=True)
         _discard_output()
         sys.exit(1)
+    except MemoryError as error:
+        typer.echo(
+            f"error: out of memory ({error}): each worker holds the recovery points of 25 runs, as far back "
+            "as a corruption may be found; ask for fewer --workers, lengthen `every`, bound the age, or "
+            "describe fewer VMs",
+            err=True,
+        )
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -60,6 +60,9 @@ def simulate(
     with simulating(how, [loaded]) as predicted:
         made = predicted(loaded, platforms, vary=vary)
     typer.echo(render_predictions([prediction.base for prediction in made], output), nl=False)
+    for prediction in made:
+        for factor, why in prediction.impossible.items():
+            typer.echo(f"not simulated: all assumed durations times {factor:g}, for then {why}", err=True)
     if out is not None:
         save_results([result for prediction in made for result in prediction.results()], out)
         typer.echo(f"every run written to {out}; judge it with: rpo-sim verdict {out}", err=True)

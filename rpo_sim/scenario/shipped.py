@@ -100,8 +100,10 @@ def copy_shipped(name: str, destination: Path | None = None) -> Path:
         raise ScenarioError(f"{target} exists; name a new folder, or remove it")
     try:
         shutil.copytree(source, target, ignore=shutil.ignore_patterns("expected.json"))
-    except (OSError, shutil.Error) as error:
-        raise ScenarioError(f"cannot copy to {target}: {error}; choose another folder") from error
+    except OSError as error:
+        why = error.args[0][0][2] if isinstance(error, shutil.Error) else error  # the first of its files
+        shutil.rmtree(target, ignore_errors=True)
+        raise ScenarioError(f"cannot copy to {target}: {why}; choose another folder") from error
     return target
 
 

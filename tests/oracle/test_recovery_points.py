@@ -95,6 +95,12 @@ def test_independent_misses(plan_of: PlanOf, agrees: Agrees) -> None:
     agrees((rpa <= 7200).mean(axis=1), 1 - 0.032)
 
 
+def test_many_misses_in_a_row_leave_an_old_point(plan_of: PlanOf, agrees: Agrees) -> None:
+    """The gap is geometric: E[RPO] = L + T(1 + q)/(2(1 − q)) at q = 0.9, longer than any warm-up."""
+    rpa = rpas(plan_of(count=300, copy=periodic("10m", success={"assumed": "10%"})))
+    agrees(rpa.mean(axis=1), 600 + HOUR * 1.9 / 0.2)
+
+
 def test_a_retry_moves_the_cut(plan_of: PlanOf, agrees: Agrees) -> None:
     """With one retry: the gap is T·(misses) as for p², and the cut is that of the attempt that succeeded."""
     p = 0.3
@@ -173,6 +179,30 @@ def test_overload_as_processes(plan_of: PlanOf, agrees: Agrees, overlap: str, ga
     rpa = rpas_in_simpy(plan_of(count=4, copy=periodic("15m", every="10m", overlap=overlap)), blocks=150)
     agrees(rpa.mean(axis=1), 900 + gap / 2)
     agrees((rpa <= 900 + 0.95 * gap).mean(axis=1), 0.95)
+
+
+@pytest.mark.parametrize(("overlap", "gap"), [("skip", 3000), ("coalesce", 2700)])
+def test_a_pattern_of_any_length_is_met_anywhere(plan_of: PlanOf, overlap: str, gap: float) -> None:
+    """Copies of 45 minutes due every 10, at the same moments in every run: RPO ~ D + U(0, gap)."""
+    copy = {"every": "10m", "duration": {"assumed": "45m"}, "overlap": overlap}
+    rpa = rpas(plan_of(copy=copy), blocks=200)
+    assert stats.kstest((rpa.ravel() - 2700) / gap, "uniform").pvalue > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("copy", "least", "gap"),
+    [
+        ({"lag": "12h"}, 12 * HOUR + 60, 600),
+        ({"duration": {"assumed": "12h"}, "overlap": "allow"}, 12 * HOUR, 600),
+        ({"duration": {"assumed": "12h"}, "overlap": "skip"}, 12 * HOUR, 12 * HOUR),
+    ],
+)
+def test_what_takes_many_intervals_has_points_too(
+    plan_of: PlanOf, copy: dict[str, Any], least: float, gap: float
+) -> None:
+    """A lag or a run of 72 intervals: RPO ~ L + U(0, gap), whatever the warm-up."""
+    rpa = rpas(plan_of(copy={"every": "10m", "duration": {"assumed": "1m"}, **copy}), blocks=200)
+    assert stats.kstest((rpa.ravel() - least) / gap, "uniform").pvalue > 1e-4
 
 
 def test_overload_replaced_makes_no_point(plan_of: PlanOf) -> None:

@@ -128,6 +128,27 @@ def test_a_hold_sets_the_pace_of_a_light_delta(plan_of: PlanOf) -> None:
         plan_of(groups=heavy, copy=sent("back-to-back", bytes="change"), shared=wan())
 
 
+@pytest.mark.parametrize("link", [{"per_stream": "100kB/s", "bandwidth": "9MiB/s"}, {}])
+@pytest.mark.parametrize("calm", ["900Mi", "0B"])
+def test_a_calm_vm_among_busy_ones_needs_a_hold_or_an_interval(
+    plan_of: PlanOf, link: dict[str, str], calm: str
+) -> None:
+    """V(τ) = r·τ with r below its rate: τ shrinks for ever, however long the runs of others take."""
+    busy = churning(w1m="100Mi", w48h="100Mi")[0] | {"name": "busy"}
+    groups = [busy, *churning(w1h=calm if link == {} else "30Mi")]
+    copy = sent("back-to-back", bytes="change")
+    with pytest.raises(ModelError, match="the VMs that change least"):
+        plan_of(groups=groups, copy=copy, shared=wan(**link))
+    held = plan_of(groups=groups, copy=copy | {"hold": "30s"}, shared=wan(**link))
+    assert (rpas(held, blocks=1) >= 30).all()
+
+
+def test_transfers_back_to_back_that_time_out_at_once_are_refused(plan_of: PlanOf) -> None:
+    copy = sent("back-to-back", timeout="0s")
+    with pytest.raises(ModelError, match="less than 1 s"):
+        plan_of(groups=churning(w1h="900Mi"), copy=copy, shared=wan())
+
+
 def test_a_delta_that_outlasts_its_interval_grows(plan_of: PlanOf) -> None:
     """V(10 m) needs 15 minutes: with `skip` every second due run is dropped, so that each moves the change
     of 20 minutes: D = V(20 m)/B, RPA ~ D + U(0, 20 m)."""

@@ -28,6 +28,8 @@ BACKUP = {"name": "backup", "every": "4h", "duration": {"assumed": "30m"}}
 UNIFORM = {"assumed": {"uniform": {"low": "5m", "high": "15m"}}}
 LOGNORMAL = {"assumed": {"lognormal": {"p50": "5m", "p95": "15m"}}}
 CHANGE = [{"name": "vm", "change": {"15m": "60Mi", "24h": "2Gi"}, "disks": [{"capacity": "10Gi"}]}]
+ANY_LENGTH = {"assumed": {"uniform": {"low": "0s", "high": "8h"}}}
+APPLICATION = [{"name": "vm", "count": 3, "application": "shop"}]
 WAN = {"links": {"wan": {"bandwidth": "1MiB/s"}}}
 FOUND = {"scope": "object", "kind": {"corruption": {"age": {"assumed": "6h"}}}}
 
@@ -68,6 +70,17 @@ def greatest(plan: Plan, blocks: int = 40) -> float:
             60 + 900,
         ),
         ({"copies": [BACKUP], "failure": FOUND}, 6 * HOUR + 4 * HOUR),
+        (  # the next starts when the last ends, not when the source's point arrives: just before it, at times
+            {
+                "copies": [
+                    SNAPSHOT,
+                    BACKUP | CHAIN | {"hold": None, "duration": {"assumed": "4.75h"}, "overlap": "coalesce"},
+                ]
+            },
+            300 + HOUR + 4.75 * HOUR + 4.75 * HOUR,
+        ),
+        ({"copies": [BACKUP | {"retention": {"weekly": 1}}]}, 1800 + 4 * HOUR),
+        ({"groups": APPLICATION, "copies": [BACKUP | {"cut_together": True}]}, 1800 + 4 * HOUR),
     ],
 )
 def test_the_runs_reach_but_do_not_pass_the_sum_of_windows(
@@ -99,6 +112,37 @@ def test_the_runs_reach_but_do_not_pass_the_sum_of_windows(
         ({"copies": [BACKUP | {"immutable": "4h"}], "failure": {"scope": "admin"}}, "immutability"),
         ({"copies": [BACKUP | {"retention": {"count": 1}}], "failure": FOUND}, "surely kept"),
         ({"copies": [BACKUP | {"retention": {"daily": 9}}], "failure": FOUND}, "calendar retention"),
+        (  # of three points the oldest may be 8 h old: runs may take 8 h, or nothing
+            {
+                "copies": [BACKUP | {"duration": ANY_LENGTH, "retention": {"count": 3}, "overlap": "allow"}],
+                "failure": {**FOUND, "kind": {"corruption": {"age": {"assumed": "9h"}}}},
+            },
+            "surely kept",
+        ),
+        (  # three copies within an hour of one point of the source
+            {
+                "copies": [BACKUP, SNAPSHOT | {"from": "backup", "every": "30m", "retention": {"count": 3}}],
+                "failure": FOUND,
+            },
+            "surely kept",
+        ),
+        (
+            {
+                "groups": APPLICATION,
+                "copies": [BACKUP | {"duration": ANY_LENGTH, "overlap": "skip", "cut_together": True}],
+            },
+            "may miss different runs",
+        ),
+        (
+            {
+                "groups": APPLICATION,
+                "copies": [
+                    SNAPSHOT | {"stagger": "uniform"},
+                    BACKUP | {"from": "snapshot", "cut_together": True},
+                ],
+            },
+            "different cuts",
+        ),
         (
             {
                 "copies": [BACKUP | {"overlap": "queue", "slots": {"movers": 1}}],

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from rpo_sim import __version__
-from rpo_sim.cli.app import app
+from rpo_sim.cli.app import app, main
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -66,3 +66,16 @@ def test_a_full_disk_behind_any_output_ends_in_one_line(rpo_sim: Run, words: tup
         ran = rpo_sim(*words, capture_output=False, stdout=full, stderr=subprocess.PIPE)
     assert ran.returncode == 1
     assert ran.stderr == "error: cannot read or write the output: No space left on device\n"
+
+
+def test_out_of_memory_is_said_in_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def too_much(**_: object) -> None:
+        raise MemoryError("unable to allocate 9 GiB")
+
+    monkeypatch.setattr("rpo_sim.cli.app.app", too_much)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 1
+    assert "error: out of memory (unable to allocate 9 GiB)" in capsys.readouterr().err

@@ -229,6 +229,34 @@ def test_estimates_rank_the_steps_of_the_path() -> None:
     assert plan.path[1].estimate_seconds == (60.0, 60.0, 60.0)
 
 
+def test_an_estimate_takes_the_slower_of_duration_and_link_and_all_that_a_point_asks() -> None:
+    """One way each: 100 s by its link whatever its rate, a scan of 1 GB, three times a minute, a journal."""
+    change = {"1h": "100MB"}
+    one = {"name": "vm", "tier": "gold", "change": change, "writes": "100kB/s"}
+    group = one | {"disks": [{"capacity": "1GB"}, {"capacity": "3GB"}]}
+    shared = {"links": {"wire": {"bandwidth": "10MB/s"}}}
+    methods: dict[str, dict[str, Any]] = {
+        "full": {"bytes": "1GB", "over": "wire", "duration": {"assumed": "5s"}},
+        "scan": {"bytes": "1GB", "scan_rate": "20MB/s"},
+        "thrice": {"duration": {"assumed": "1m"}, "times": 3},
+        "journal": {"bytes": "written", "over": "wire"},
+        "blocks": {"bytes": "changed", "duration": {"assumed": {"rate": {"p50": "2MB/s", "p5": "1MB/s"}}}},
+        "disks": {"bytes": "used", "over": "wire", "once_per": "disk"},
+    }
+    plan = plan_of(
+        stages=[
+            {"stage": "data", "name": name, "when": name, "timeout": "30d", **stage}
+            for name, stage in methods.items()
+        ],
+        path=[{"copy": "backup", "method": name} for name in methods],
+        top={"shared": shared, "estate": {"groups": [group]}},
+    )
+    found = [step.estimate_seconds[0] for step in plan.path]
+    assert found[:4] == pytest.approx([100, 50, 180, 36])  # all that is written in an hour
+    assert 50 < found[4] < 60  # 100 MB changed in an hour, at 2 MB/s in the middle
+    assert found[5] == pytest.approx(300)
+
+
 def test_success_is_drawn_from_the_jeffreys_posterior() -> None:
     measured = Chance(key="k", evidence=Evidence.MEASURED, source="s", probability=1.0, n=20, n_failed=0)
     generator = np.random.default_rng(1)

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from rpo_sim.analysis.prediction import predict
+from rpo_sim.analysis.verdict import Doubt, judge
+from rpo_sim.errors import ModelError
 from rpo_sim.model.compile import compile_plan
 from rpo_sim.model.experiment import simulate
-from rpo_sim.scenario.load import LoadedScenario, load_scenario
+from rpo_sim.scenario.load import LoadedScenario, load_scenario, load_scenario_text
 
 
 @pytest.fixture
@@ -61,3 +63,48 @@ def test_ctrl_c_before_a_variation_began_keeps_the_base(
     monkeypatch.setattr("rpo_sim.analysis.prediction.simulate", interrupted)
     made = predict(loaded, "alike", runs=50)
     assert (made.base.runs, made.varied, made.interrupted) == (50, (), True)
+
+
+TWO_HOURS_FOR_EACH = """
+version: 1
+scenario: full
+summary: Slots that are two thirds full as stated
+locations:
+  primary: {site: a, cluster: a, backend: a}
+  vault: {site: b, cluster: b, backend: b}
+estate: {groups: [{name: vm, count: 8, tier: gold, disks: [{capacity: 1Gi}]}]}
+objectives: {gold: {rpo: 50h, rto: 1h, share_of_incidents: 90%}}
+failure: {scope: site}
+copies:
+  - name: backup
+    kind: backup
+    every: 24h
+    overlap: queue
+    slots: {proxies: 1}
+    duration: {assumed: 2h}
+    location: vault
+    retention: {count: 9}
+platforms:
+  any:
+    recovery:
+      path: [{copy: backup, method: full}]
+      stages: [{stage: boot, duration: {assumed: 1m}}]
+"""
+
+
+def test_what_cannot_be_with_doubled_assumptions_turns_on_them() -> None:
+    """The schedule holds as stated; the verdict says that it would not, instead of refusing it."""
+    loaded = load_scenario_text(TWO_HOURS_FOR_EACH)
+    made = predict(loaded, "any", runs=2000)
+    assert [result.assumed_factor for result in made.results()] == [1.0, 0.5]
+    assert "(133% load)" in made.impossible[2.0]
+    assert (made.interrupted, made.assumptions_tried) == (False, True)
+    (verdict,) = judge(made)
+    doubts = [reason for reason in verdict.reasons if reason.doubt is Doubt.ASSUMPTIONS]
+    assert ["cannot be if they take twice as long" in str(doubt) for doubt in doubts] == [True]
+
+
+def test_what_cannot_be_as_stated_is_refused() -> None:
+    loaded = load_scenario_text(TWO_HOURS_FOR_EACH.replace("2h", "4h"))
+    with pytest.raises(ModelError, match="133% load"):
+        predict(loaded, "any", runs=25)

@@ -1,5 +1,7 @@
 """The shipped scenarios as files: found by name, copied, and the template."""
 
+import functools
+import shutil
 from pathlib import Path
 
 import pytest
@@ -92,6 +94,18 @@ def test_a_copy_overwrites_nothing(there: str) -> None:
         copy_shipped("site-failure", target)
     assert target.is_dir() or target.read_text() == "kept"
     assert not target.is_dir() or not any(target.iterdir())
+
+
+def test_a_copy_on_a_full_disk_says_why_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(source: str, target: str) -> None:
+        raise OSError(28, "No space left on device", target)
+
+    copied = functools.partial(shutil.copytree, copy_function=full)
+    monkeypatch.setattr("shutil.copytree", copied)
+    with pytest.raises(ScenarioError, match=r"cannot copy to mine: .*No space left on device") as said:
+        copy_shipped("site-failure", Path("mine"))
+    assert "[(" not in str(said.value)
+    assert not Path("mine").exists()
 
 
 def test_a_copy_to_where_nothing_can_be_written_says_so() -> None:

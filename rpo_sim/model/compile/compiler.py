@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from rpo_sim.distributions.profile import Profile
 from rpo_sim.errors import ModelError, ScenarioError
-from rpo_sim.model.block import mean_seconds
 from rpo_sim.model.change import change_points
 from rpo_sim.model.compile.binding import Bindings
 from rpo_sim.model.compile.copies import CopyCompiler
+from rpo_sim.model.compile.estimates import estimated_seconds
 from rpo_sim.model.compile.pools import PoolNames
 from rpo_sim.model.compile.stages import StageCompiler
 from rpo_sim.model.plan import (
@@ -19,7 +19,6 @@ from rpo_sim.model.plan import (
     Input,
     PathStepPlan,
     Plan,
-    StagePlan,
 )
 from rpo_sim.results import Tier
 from rpo_sim.scenario.estate import Group
@@ -216,7 +215,8 @@ class _Compiler:
         steps = []
         for i, step in enumerate(self.path):
             mine = [stage for stage in plan.stages if stage.unit in ("vm", "disk") and i in stage.steps]
-            estimate = tuple(_estimate(plan, mine, g) for g in range(len(plan.groups)))
+            copy = plan.copies[names.index(step.copy_)]
+            estimate = tuple(estimated_seconds(plan, copy, mine, g) for g in range(len(plan.groups)))
             steps.append(
                 PathStepPlan(
                     copy=names.index(step.copy_),
@@ -236,19 +236,3 @@ def _application(group: Group) -> str:
 def _position(ends: Mapping[str, int], n_stages: int, name: str | None) -> int:
     """The index of a stage, or of its last part; the end where none is named."""
     return n_stages if name is None else ends[name]
-
-
-def _estimate(plan: Plan, stages: list[StagePlan], group: int) -> float:
-    """Mean seconds of a VM's own stages, alone: good enough to rank steps of a path."""
-    total = 0.0
-    for stage in stages:
-        if stage.duration is not None:
-            kinds = stage.duration.drawn(None)
-            kind = plan.groups[group].first_kind if stage.unit == "disk" else group
-            total += mean_seconds(kinds[kind if len(kinds) > 1 else 0])
-        elif stage.link is not None:
-            link = plan.links[stage.link]
-            kind = plan.groups[group].first_kind if stage.unit == "disk" else group
-            alone = link.totals[0] if link.totals else link.bytes_per_second
-            total += stage.bytes_[kind] / min(link.per_stream, alone)
-    return total

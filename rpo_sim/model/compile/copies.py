@@ -166,7 +166,7 @@ class CopyCompiler:
                 cap=cap / factor,
                 hold=copy.hold or 0.0,
             )
-            self._check_settled(name, copy.over, settled)
+            self._check_settled(name, copy, settled, self._quickest(copy, moved, cap / factor))
         return TransferPlan(
             link=list(self.scenario.shared.links).index(copy.over),
             rate=None if copy.over in narrow else cap,
@@ -176,18 +176,32 @@ class CopyCompiler:
             settled_seconds=settled,
         )
 
-    def _check_settled(self, name: str, link: str, seconds: float) -> None:
+    def _quickest(self, copy: CopyFields, moved: tuple[ChangeCurve | float, ...], cap: float) -> float:
+        """The shortest time (seconds) in which runs of a VM follow each other, with its share of the link.
+
+        A VM that changes less than its share can send, sends ever less, ever more often.
+        """
+        assert copy.over is not None, "by link, so over one"
+        on_link = [each for each in self.copies.values() if each.by_link and each.over == copy.over]
+        endless = sum(each.every == "back-to-back" for each in on_link)
+        vms = sum(group.count for group in self.scenario.estate.groups)
+        available = self.scenario.shared.links[copy.over].available / self.bindings.assumed_factor
+        rate, hold = min(cap, available / (endless * vms)), copy.hold or 0.0
+        alone = [settled_seconds([m], [1], bandwidth=rate, cap=rate, hold=hold) for m in moved]
+        return min(*alone, math.inf if copy.timeout is None else hold + copy.timeout)
+
+    def _check_settled(self, name: str, copy: CopyFields, seconds: float, quickest: float) -> None:
         """Refuse transfers back to back that fall behind for ever, or follow each other without end."""
         if seconds == math.inf:
             raise ModelError(
-                f"{self.platform}: copy {name}: more changes than link {link!r} can send, so that it falls "
-                "behind for ever; widen the link, or copy less"
+                f"{self.platform}: copy {name}: more changes than link {copy.over!r} can send, so that it "
+                "falls behind for ever; widen the link, or copy less"
             )
-        if seconds < _SHORTEST:
+        if min(seconds, quickest) < _SHORTEST:
             raise ModelError(
-                f"{self.platform}: copy {name}: back to back over {link!r}, runs of less than "
-                f"{_SHORTEST:g} s follow each other; write an interval in `every`, or `hold`, the time "
-                "that each needs before it sends"
+                f"{self.platform}: copy {name}: back to back over {copy.over!r}, runs of less than "
+                f"{_SHORTEST:g} s follow each other, at least for the VMs that change least; write an "
+                "interval in `every`, or `hold`, the time that each needs before it sends"
             )
 
     def _copy_bytes(self, copy: CopyFields, group: Group) -> int | None:

@@ -1,6 +1,8 @@
 """The due runs of a copy, drawn from the start of its history to the failure."""
 
 import functools
+import math
+from fractions import Fraction
 
 import numpy as np
 
@@ -11,8 +13,14 @@ from rpo_sim.model.plan import CopyPlan
 from rpo_sim.model.protection.incident import CYCLE, Incident, period
 from rpo_sim.model.protection.link_clock import LinkClock, outage_reach
 from rpo_sim.model.protection.records import Attempts
+from rpo_sim.model.protection.transfers import moved_bytes
 
 WARM_UP = 20  # periods
+_LONG = 0.999  # quantile of a run that must have ended within the history
+_MIDDLE = np.array([0.5])
+_HAIR = 1e-9
+_IMPOSSIBLE = 1e-9
+_LONGEST_PATTERN = 1000  # periods; a longer one is met nearly evenly
 MOST_DUES = 100_000  # per VM and copy: beyond, the scenario asks for years of minutes
 
 
@@ -32,8 +40,13 @@ def attempts(
     fails = copy.success is not None or copy.timeout < np.inf
     fulls = WARM_UP if fails else 1  # so many must lie in the history, or a chain of misses has no begin
     reach = reach + copy.hold + (cycle - 1) * fulls * every + outage_reach(block.plan, copy)
+    lag = block.per_vm("lag", copy.name, copy.lag, 0)
+    late = lag.max(axis=1, initial=0.0) + 2 * _longest_run(copy, block)  # the one before may still work
+    late = late + _misses(copy) * every
+    reach = reach + np.maximum(late - WARM_UP / 2 * every, 0.0)
     last = np.floor((incident.failed_at - copy.offset) / every)
     first = CYCLE * np.floor((last - WARM_UP - np.ceil(reach / every)) / CYCLE)
+    first -= _earlier(copy, block)
     dues = int((last - first).max()) + 1
     if dues > MOST_DUES:
         raise ModelError(
@@ -41,7 +54,6 @@ def attempts(
             "failure; lengthen `every` or bound the age of the corruption"
         )
     phase = block.vm_uniforms("stagger", copy.name) * every if copy.stagger else np.zeros((1, 1))
-    lag = block.per_vm("lag", copy.name, copy.lag, 0)
     clock = _clock(copy, block, incident, reach + (WARM_UP + 2 * CYCLE) * every)
     if copy.every is None:
         start = np.broadcast_to((copy.offset + first * every)[:, None] + phase, lag.shape)
@@ -74,6 +86,54 @@ def _clock(copy: CopyPlan, block: BlockDraws, incident: Incident, reach: FloatAr
     if link is None or link.outages is None:
         return None
     return LinkClock(link, block, incident.failed_at, float(reach.max()))
+
+
+def _misses(copy: CopyPlan) -> float:
+    """How many runs may fail one after the other before that is as good as impossible."""
+    fails = 0.0 if copy.success is None else (1 - copy.success.probability) ** (copy.retries + 1)
+    return min(math.log(_IMPOSSIBLE) / math.log(fails), _LONGEST_PATTERN) if 0 < fails < 1 else 0.0
+
+
+def _earlier(copy: CopyPlan, block: BlockDraws) -> FloatArray:
+    """By how many periods more each run's history begins, so that the failure finds any phase of a pattern.
+
+    Where every run outlasts its interval, those that start are as far apart as the first of the history
+    says: the failure, uniform over `CYCLE` periods, meets a pattern evenly that repeats within it, no other.
+    """
+    none = np.zeros(len(block.runs))
+    if copy.every is None or copy.overlap not in ("skip", "coalesce") or not block.is_fixed(copy.duration):
+        return none
+    kinds = [_longest_run(copy, block)] if copy.transfer else copy.duration.undrawn
+    lasting = {each if isinstance(each, float) else float(each.ppf(_MIDDLE)[0]) for each in kinds}
+    pattern = math.lcm(*(_pattern(copy.overlap, seconds / copy.every) for seconds in lasting))
+    if CYCLE % pattern == 0:
+        return none
+    pattern = min(pattern, _LONGEST_PATTERN)
+    return np.floor(block.uniforms("history", copy.name, "", 1)[:, 0] * pattern)
+
+
+def _pattern(overlap: str, ratio: float) -> int:
+    """After how many periods it repeats which runs start, where each takes ``ratio`` periods."""
+    if ratio <= 1:
+        return 1
+    if overlap == "skip":
+        return math.ceil(ratio * (1 - _HAIR))
+    return Fraction(ratio).limit_denominator(100).numerator  # one always waits: they follow each other
+
+
+def _longest_run(copy: CopyPlan, block: BlockDraws) -> float:
+    """About as long as a run ever takes that has all that it needs for itself (seconds)."""
+    if copy.transfer is not None:
+        plan, transfer = block.plan, copy.transfer
+        window = np.full((1, plan.n_vms), period(copy))
+        fulls = (None,) if copy.cycle is None else (None, np.array([True]))
+        bytes_ = max(float(moved_bytes(plan, transfer, window, full).max(initial=0.0)) for full in fulls)
+        link = plan.links[transfer.link]
+        return min(bytes_ / min(link.per_stream, link.bytes_per_second), copy.timeout)
+    items = [copy.duration, *([copy.cycle.duration] if copy.cycle and copy.cycle.duration else [])]
+    ends = [float(kind.ppf(np.array([_LONG]))[0]) for item in items for kind in item.undrawn]
+    longest = min(max(ends), copy.timeout) * (copy.retries + 1)
+    return longest if math.isfinite(longest) else 0.0
 
 
 def calendar_reach(copy: CopyPlan, incident: Incident) -> float:

@@ -1,10 +1,13 @@
 """Retention: which of the points that became available are still there."""
 
 import numpy as np
+import numpy.typing as npt
 
 from rpo_sim.distributions.base import FloatArray
 from rpo_sim.model.block import BoolArray
 from rpo_sim.model.plan import CopyPlan
+
+IntArray = npt.NDArray[np.intp]
 
 
 def retained(copy: CopyPlan, cut_at: FloatArray, failed: FloatArray) -> BoolArray:
@@ -21,19 +24,21 @@ def retained(copy: CopyPlan, cut_at: FloatArray, failed: FloatArray) -> BoolArra
         young: BoolArray = cut_at + copy.keep_seconds > failed
         return here & young
     kept = np.zeros(cut_at.shape, dtype=np.bool_)
-    for every, count in copy.calendar:
-        bucket = np.floor(np.where(here, cut_at, 0.0) / every)
-        last = here & ~_followed(bucket, here, cut_at)
-        kept |= last & (bucket > np.floor(failed / every) - count)
-    return kept
-
-
-def _followed(bucket: FloatArray, here: BoolArray, cut_at: FloatArray) -> BoolArray:
-    """Whether a newer point stands in the same calendar bucket: the newest is the one that is kept."""
     order = np.argsort(np.where(here, cut_at, np.inf), axis=0, kind="stable")
-    ordered = np.take_along_axis(np.where(here, bucket, np.inf), order, axis=0)
-    again = np.zeros(bucket.shape, dtype=np.bool_)
-    again[:-1] = ordered[1:] == ordered[:-1]
-    followed = np.empty_like(again)
-    np.put_along_axis(followed, order, again, axis=0)
-    return followed
+    for every, count in copy.calendar:
+        kept |= _of_newest_buckets(np.where(here, np.floor(cut_at / every), np.inf), order, count)
+    return kept & here
+
+
+def _of_newest_buckets(bucket: FloatArray, order: IntArray, count: int) -> BoolArray:
+    """The newest point of each of the last ``count`` days, weeks or months that have one.
+
+    What is thinned out by calendar is never the newest point of all, however long no other was made.
+    """
+    ordered = np.take_along_axis(bucket, order, axis=0)
+    newest = np.isfinite(ordered)
+    newest[:-1] &= ordered[1:] != ordered[:-1]
+    at_least_as_new = np.cumsum(newest[::-1], axis=0)[::-1]
+    kept = np.empty_like(newest)
+    np.put_along_axis(kept, order, newest & (at_least_as_new <= count), axis=0)
+    return kept

@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from rpo_sim.distributions import Fixed
 from rpo_sim.model.plan import CopyPlan, Input, Plan, TransferPlan
 from rpo_sim.results import WorstCase
 
@@ -31,20 +32,15 @@ def worst_cases(plan: Plan, tier: int) -> tuple[WorstCase, ...]:
 
 
 def _worst_case(plan: Plan, c: int, groups: list[int]) -> WorstCase:
-    copy = plan.copies[c]
-    if copy.together:
-        applications = {plan.groups[g].application for g in groups}
-        groups = [g for g, group in enumerate(plan.groups) if group.application in applications]
-    lag = math.inf
+    copy, lag = plan.copies[c], math.inf
     try:
         _check_survival(plan, copy)
         windows = [_windows(plan, c, g) for g in groups]
         lag, window = max(each[0] for each in windows), max(each[1] for each in windows)
         worst = max(lag_ + window_ for lag_, window_ in windows)
-        if copy.together:
-            worst = lag + window
+        kept = min(_surely_kept(plan, c, g, each[1]) for g, each in zip(groups, windows, strict=True))
         return WorstCase(
-            copy=copy.name, lag_seconds=lag, seconds=_loss(plan, copy, lag, window, worst), because=""
+            copy=copy.name, lag_seconds=lag, seconds=_loss(plan, copy, lag, window, worst, kept), because=""
         )
     except _NotBoundedError as why:
         return WorstCase(copy=copy.name, lag_seconds=lag, seconds=math.inf, because=str(why))
@@ -59,17 +55,19 @@ def _check_survival(plan: Plan, copy: CopyPlan) -> None:
         raise _NotBoundedError(f"runs may fail ({copy.success.probability:.1%} succeed)")
 
 
-def _loss(plan: Plan, copy: CopyPlan, lag: float, window: float, worst: float) -> float:
-    """The loss for the latest state, or for a state before a corruption of the greatest age."""
+def _loss(plan: Plan, copy: CopyPlan, lag: float, window: float, worst: float, kept: float) -> float:
+    """The loss for the latest state, or for a state before a corruption of the greatest age.
+
+    Points up to an age of ``kept`` (seconds) are certain where retention counts them.
+    """
     if copy.synchronous:
         return 0.0
     if plan.failure.age is not None:
         age = _longest(plan.failure.age, 0, "the age of the corruption")
         worst = max(age, lag) + window
-        # a point for every age up to L + (retCnt − 1)·accW is certain
         if copy.calendar:
             raise _NotBoundedError("calendar retention thins points out as they age")
-        if copy.keep_count is not None and age > lag + (copy.keep_count - 1) * window:
+        if age > kept:
             raise _NotBoundedError("the corruption may be older than the points that are surely kept")
     chain = (copy.cycle.runs - 1) * window if copy.cycle is not None else 0.0
     if copy.keep_seconds is not None and copy.keep_seconds < worst:
@@ -80,10 +78,43 @@ def _loss(plan: Plan, copy: CopyPlan, lag: float, window: float, worst: float) -
 
 
 def _windows(plan: Plan, c: int, g: int) -> tuple[float, float]:
-    """How old a point of a copy is when it has just become usable, and the time until the next (seconds)."""
+    """How old a point of a copy is when it has just become usable, and the time until the next (seconds).
+
+    Where members are cut together, those of the slowest of them.
+    """
     copy = plan.copies[c]
+    if not copy.together:
+        return _windows_alone(plan, copy, g)
+    _check_in_step(plan, copy)
+    application = plan.groups[g].application
+    members = [k for k, group in enumerate(plan.groups) if group.application == application]
+    lags, windows = zip(*(_windows_alone(plan, copy, k) for k in members), strict=True)
+    if max(windows) > (copy.every or 0.0) and not _alike(copy):
+        raise _NotBoundedError("its members may miss different runs, and have no cut in common")
+    return max(lags), max(windows)
+
+
+def _windows_alone(plan: Plan, copy: CopyPlan, g: int) -> tuple[float, float]:
     own, window = _own_windows(plan, copy, g)
     return own + (_age_of_source(plan, copy, g) if copy.source is not None else 0.0), window
+
+
+def _check_in_step(plan: Plan, copy: CopyPlan) -> None:
+    """Members have a common cut for certain if whatever they are made from has one too."""
+    while copy.source is not None:
+        copy = plan.copies[copy.source]
+        if copy.together or copy.synchronous:
+            return
+        if copy.stagger or not _alike(copy):
+            raise _NotBoundedError(f"its members may take points of {copy.name} with different cuts")
+
+
+def _alike(copy: CopyPlan) -> bool:
+    """Whether every run of every VM takes the same time."""
+    inputs = [copy.duration, copy.lag, *([copy.cycle.duration] if copy.cycle and copy.cycle.duration else [])]
+    kinds = [item.drawn(None) for item in inputs]
+    fixed = all(len(set(each)) == 1 and isinstance(each[0], Fixed) for each in kinds)
+    return fixed and copy.transfer is None and copy.pool is None
 
 
 def _own_windows(plan: Plan, copy: CopyPlan, g: int) -> tuple[float, float]:
@@ -165,8 +196,9 @@ def _age_of_source(plan: Plan, copy: CopyPlan, g: int) -> float:
         raise _NotBoundedError(f"runs of {source.name} may fail")
     lag, window = _windows(plan, copy.source, g)
     wait = window
-    staggered = copy.stagger or source.stagger
-    if copy.every and source.every and not staggered and window == source.every and copy.every % window == 0:
+    in_step = copy.every and source.every and not copy.stagger and not source.stagger
+    late = copy.overlap == "coalesce" and _own_windows(plan, copy, g)[1] > (copy.every or 0.0)
+    if in_step and not late and window == source.every and (copy.every or 0.0) % window == 0:
         own, _ = _own_windows(plan, source, g)
         wait = (copy.offset - source.offset - own) % window
         wait = 0.0 if window - wait < _HAIR * window else wait
@@ -176,12 +208,54 @@ def _age_of_source(plan: Plan, copy: CopyPlan, g: int) -> float:
     return age
 
 
+def _surely_kept(plan: Plan, c: int, g: int, window: float) -> float:
+    """The age (seconds) up to which a point is certain where retention counts them; inf where it does not.
+
+    L + (retCnt − 1)·accW (Keeton and Merchant), with the least L and accW that can be: points that come
+    quickly push older ones out.
+    """
+    copy = plan.copies[c]
+    if copy.keep_count is None or copy.synchronous:
+        return math.inf
+    gap = copy.every or window
+    if copy.overlap == "coalesce" and window > gap:
+        gap = 0.0  # one that has waited is followed at once by the next that is due
+    return _lag_at_least(plan, copy, g) + (copy.keep_count - 1) * gap
+
+
+def _lag_at_least(plan: Plan, copy: CopyPlan, g: int) -> float:
+    """How old a point of a copy is at least when it becomes usable."""
+    own = copy.hold + _takes_at_least(copy, g) + _end(copy.lag, g, 0.0)
+    return own + (0.0 if copy.source is None else _lag_at_least(plan, plan.copies[copy.source], g))
+
+
+def _takes_at_least(copy: CopyPlan, g: int) -> float:
+    """The shortest propagation of a run."""
+    if copy.transfer is not None:
+        alone = copy.transfer.rate if copy.cycle is None else None
+        if alone is None:
+            return 0.0
+        if copy.every is None:
+            return copy.transfer.settled_seconds - copy.hold
+        return _most_bytes(copy, copy.transfer, g) / alone
+    takes = _end(copy.duration, g, 0.0)
+    if copy.cycle is not None and copy.cycle.duration is not None:
+        takes = min(takes, _end(copy.cycle.duration, g, 0.0))
+    return takes
+
+
 def _longest(item: Input, g: int, what: str) -> float:
     """The upper end of what may be drawn."""
-    kinds = item.drawn(None)
-    kind = kinds[g if len(kinds) > 1 else 0]
-    with np.errstate(all="ignore"):
-        end = float(kind.ppf(np.array([1.0]))[0])
+    end = _end(item, g, 1.0)
     if not math.isfinite(end):
-        raise _NotBoundedError(f"{what} has no upper bound ({kind.kind})")
+        kinds = item.drawn(None)
+        kind = kinds[g if len(kinds) > 1 else 0].kind
+        raise _NotBoundedError(f"{what} has no upper bound ({kind})")
     return end
+
+
+def _end(item: Input, g: int, probability: float) -> float:
+    """The least or the greatest that may be drawn."""
+    kinds = item.drawn(None)
+    with np.errstate(all="ignore"):
+        return float(kinds[g if len(kinds) > 1 else 0].ppf(np.array([probability]))[0])
