@@ -194,6 +194,23 @@ def test_the_last_of_all_transfers_does_not_depend_on_their_order(plan_of: PlanO
     assert rta(plan)[0].max() == pytest.approx(sum(sizes) * 10, rel=1e-9)
 
 
+@pytest.mark.parametrize("used", ["1B", "0%"])
+def test_a_transfer_of_nothing_takes_as_long_as_alone(plan_of: PlanOf, used: str) -> None:
+    """What is left of a stage when its bytes go to nothing is its stated duration: the limit is met."""
+    groups = [{"name": "empty", "disks": [{"capacity": "1GB", "used": used}]}]
+    data = stage({"assumed": "2m"}, "data", bytes="used", over="wire", timeout="1h")
+    plan = plan_of(groups=groups, stages=[data], shared={"links": {"wire": {"bandwidth": "1MB/s"}}})
+    assert rta(plan)[0] == pytest.approx(120.0)
+
+
+@pytest.mark.parametrize("minutes", [1, 3])
+def test_a_transfer_of_nothing_times_out_as_any_other(plan_of: PlanOf, minutes: int) -> None:
+    groups = [{"name": "empty", "disks": [{"capacity": "1GB", "used": "0%"}]}]
+    data = stage({"assumed": "2m"}, "data", bytes="used", over="wire", timeout=f"{minutes}m")
+    plan = plan_of(groups=groups, stages=[data], shared={"links": {"wire": {"bandwidth": "1MB/s"}}})
+    assert np.isfinite(rta(plan)[0]).all() == (minutes == 3)
+
+
 def test_shortest_first_has_the_least_mean(plan_of: PlanOf) -> None:
     """One slot, sizes p(1) ≤ … ≤ p(n): the mean of Σ (n − i + 1) p(i)/n is that of the order shortest first.
 

@@ -34,7 +34,6 @@ from rpo_sim.model.compiled_engine.states import (
     STAGE,
     STAGE_DONE,
     TOKENS_HAD,
-    TRIED,
     WORKED,
 )
 
@@ -91,17 +90,16 @@ def _work(plan: Any, run: Any, draws: Any, job: int) -> int:
     seconds = _alone(plan, run, draws, job, at, bytes_)
     succeeds = long_at(draws.succeeds, at)
     me.ok = 1 if succeeds == 0 else byte_at(succeeds, here)
-    if stage.link < 0 or seconds == math.inf:
+    if stage.link >= 0:
+        paced = link_at(plan, stage.link).paced  # jobs only slow each other
+        bytes_ = seconds if paced else bytes_ * stage.link_factor
+    if stage.link < 0 or seconds == math.inf or bytes_ <= 0:
         if seconds > stage.timeout:
             me.ok = 0
         return spend(run, job, min(seconds, stage.timeout), WORKED)
-    link = link_at(plan, stage.link)
-    bytes_ = seconds if link.paced else bytes_ * stage.link_factor  # paced: jobs only slow each other
-    cap = min(link.per_stream, bytes_ / seconds if seconds > 0 else math.inf)
-    me.start = run.now
-    if bytes_ <= 0:
-        return TRIED
-    me.state = MOVED
+    per_stream = link_at(plan, stage.link).per_stream
+    cap = min(per_stream, bytes_ / seconds if seconds > 0 else math.inf)
+    me.start, me.state = run.now, MOVED
     stream_at(run, job).turn += 1
     sharing.send(plan, run, wide(stage.link), job, bytes_, cap)
     stream_at(run, job).expires = math.inf
@@ -165,11 +163,10 @@ def _tried(plan: Any, run: Any, job: int) -> int:
 def in_stage(plan: Any, run: Any, draws: Any, job: int, state: int) -> int:
     """Go on in a stage; the state in which the job leaves it, or that it has to wait."""
     me = job_at(run, job)
-    if state <= TRIED:
+    if state <= MOVED:
         if state == MOVED:
             _moved(plan, run, job)
-        if state != TRIED:
-            note(run, job, stage_at(plan, me.stage).what, stage_at(plan, me.stage).evidence)
+        note(run, job, stage_at(plan, me.stage).what, stage_at(plan, me.stage).evidence)
         return _tried(plan, run, job)
     if state == STAGE:
         me.retry, me.at_pool, me.at_token = 0, 0, 0

@@ -3,7 +3,6 @@
 (
     WORKED,  # a stage, with its slots, tokens, work and retries
     MOVED,
-    TRIED,
     STAGE,
     POOL_HAD,
     TOKENS_HAD,
@@ -34,7 +33,7 @@
     DECLARED,
     WAVE_SAFE,
     ENDED,
-) = range(33)
+) = range(32)
 LAST_IN_STAGE, LAST_ON_PATH, LAST_OF_REPAIR = RETRY, BACK_MET, REPAIRED
 
 RESTS = -1  # a job has to wait; its state says where it goes on

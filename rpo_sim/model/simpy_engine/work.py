@@ -70,12 +70,13 @@ class Work:
             alone = self._resized(stage, number, member, alone, bytes_ / (stage.bytes_[kind] or 1))
         alone += bytes_ * stage.scan_seconds_per_byte
         ok = successes is None or successes[member]
-        if stage.link is None or alone == math.inf:
+        moved = self._moved(stage, bytes_, alone)
+        if stage.link is None or alone == math.inf or moved <= 0:
             seconds = min(alone, stage.timeout)
             ok = ok and alone <= stage.timeout
             yield from self.spend(job, stage.key, stage.evidence, seconds)
         else:
-            in_time = yield from self._transfer(job, stage, bytes_, alone)
+            in_time = yield from self._transfer(job, stage, moved, alone)
             ok = ok and in_time
         for pool in stage.pools:
             self.slots[pool].release(job.index)
@@ -105,22 +106,22 @@ class Work:
         slope = self.slopes[key][member]
         return max(alone + slope * (ratio - 1), 0.0) if alone < math.inf else alone
 
-    def _transfer(self, job: Job, stage: StagePlan, bytes_: float, alone_seconds: float) -> Process:
-        """Move the stage's bytes, no faster than alone, than one stream may, and than the link allows.
+    def _moved(self, stage: StagePlan, bytes_: float, alone_seconds: float) -> float:
+        """Bytes on the link; where jobs only slow each other, the time that the job takes when alone."""
+        if stage.link is None:
+            return 0
+        return alone_seconds if self.plan.links[stage.link].paced else bytes_ * stage.link_factor
 
-        Where jobs only slow each other, what is moved is the time that the job takes when alone.
-        """
+    def _transfer(self, job: Job, stage: StagePlan, bytes_: float, alone_seconds: float) -> Process:
+        """Move bytes, no faster than alone, than one stream may, and than the link allows."""
         link = self.plan.links[stage.link or 0]
         pipe, start = self.pipes[stage.link or 0], self.env.now
-        bytes_ = alone_seconds if link.paced else bytes_ * stage.link_factor
         cap = min(link.per_stream, bytes_ / alone_seconds if alone_seconds > 0 else math.inf)
-        ok = True
-        if bytes_ > 0:
-            stream, done = pipe.send(job.index, bytes_, cap)
-            yield done if stage.timeout == math.inf else done | self.env.timeout(stage.timeout)
-            ok = done.triggered
-            if not ok:
-                pipe.give_up(stream)
+        stream, done = pipe.send(job.index, bytes_, cap)
+        yield done if stage.timeout == math.inf else done | self.env.timeout(stage.timeout)
+        ok = done.triggered
+        if not ok:
+            pipe.give_up(stream)
         self._note(job, start, stage.key, stage.evidence)
         return ok
 
