@@ -76,8 +76,12 @@ def worker_pool(workers: int, runs: int, address: str | None = None) -> "Iterato
         with pools(min(workers or os.cpu_count() or 1, runs // RUNS_PER_BLOCK)) as where:
             yield where
         return
-    from rpo_sim.model.cluster import cluster
+    from rpo_sim.model.cluster import SCHEME, cluster, is_address
 
+    if not is_address(address):
+        raise typer.BadParameter(
+            f"{address!r}: write {SCHEME}HOST:PORT, the address of a Dask scheduler", param_hint="--executor"
+        )
     if workers:
         raise typer.BadParameter(
             "the cluster has its own workers; leave out --workers", param_hint="--executor"

@@ -78,12 +78,18 @@ class _Cluster(Executor):
                         future.set_exception(BrokenExecutor(_LOST))
 
 
+def is_address(address: str) -> bool:
+    """Whether it can be one at all: ``dask://HOST:PORT``."""
+    host, _, port = address.removeprefix(SCHEME).rpartition(":")
+    return address.startswith(SCHEME) and bool(host) and port.isdecimal()
+
+
 def _reached(address: str) -> str:
     """HOST:PORT, once something there has answered as a scheduler does."""
+    if not is_address(address):
+        raise ModelError(f"executor {address!r}: write {SCHEME}HOST:PORT, the address of a Dask scheduler")
     where = address.removeprefix(SCHEME)
     host, _, port = where.rpartition(":")
-    if not (host and port.isdecimal() and address.startswith(SCHEME)):
-        raise ModelError(f"executor {address!r}: write {SCHEME}HOST:PORT, the address of a Dask scheduler")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=TIMEOUT_SECONDS) as connection:
             if not connection.recv(1):  # a scheduler speaks first; the client would wait for it for ever

@@ -34,7 +34,7 @@ MUTANTS = [
     ("sharing.py", "if limits.totals and count:", "if limits.totals and count > 1:"),
     ("sharing.py", "uncapped == 0:\n        return bool(", "uncapped < 0:\n        return bool("),
     ("sharing.py", "if flow.capped and cap <", "if flow.capped and cap >"),
-    ("ordered.py", "last_least(run.finishes", "first_least(run.finishes"),
+    ("ordered.py", "index * LANES, 0, block.capped)", "index * LANES, 0, block.count)"),
     ("ordered.py", "block.capped -= lane < block.capped", "block.capped -= 0"),
     ("stage.py", "bytes_ = seconds if link.paced", "bytes_ = seconds + 1.0 if link.paced"),
     ("stage.py", "vm * plan.n_steps + me.tried)", "vm * plan.n_steps)"),

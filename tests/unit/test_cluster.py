@@ -148,3 +148,9 @@ def test_a_cluster_brings_its_own_workers(quick: Run, tiny: Path) -> None:
     ran = quick("simulate", tiny, "--executor", "dask://127.0.0.1:1", "--workers", "2")
     assert ran.returncode == 2
     assert "leave out --workers" in ran.stderr
+
+
+def test_what_is_no_address_is_a_mistake_of_usage(quick: Run, tiny: Path) -> None:
+    ran = quick("simulate", tiny, "--executor", "foo://127.0.0.1:1")
+    assert ran.returncode == 2
+    assert "write dask://HOST:PORT" in ran.stderr

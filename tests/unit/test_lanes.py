@@ -10,7 +10,7 @@ numba = pytest.importorskip("numba", reason="the compiled engine needs numba: pi
 from rpo_sim.model.compiled_engine import lanes  # noqa: E402
 from rpo_sim.model.compiled_engine.layout import LANES  # noqa: E402
 
-FIRST_LEAST, LAST_LEAST, UP_TO, OPEN_REAL, CLOSE_REAL, OPEN_INT, CLOSE_INT = range(7)
+FIRST_LEAST, UP_TO, OPEN_REAL, CLOSE_REAL, OPEN_INT, CLOSE_INT = range(6)
 
 
 @numba.njit  # type: ignore[untyped-decorator]
@@ -18,8 +18,6 @@ def do(what: int, reals: int, ints: int, lane: int, end: int, number: float) -> 
     """One operation on the second sixteen of two tables."""
     if what == FIRST_LEAST:
         return lanes.first_least(reals, LANES, lane, end)
-    if what == LAST_LEAST:
-        return lanes.last_least(reals, LANES, lane, end)
     if what == UP_TO:
         return lanes.up_to(reals, LANES, end, number)
     if what == OPEN_REAL:
@@ -50,9 +48,7 @@ def test_lanes_are_found_and_moved(values: list[float], lane: int, more: int, nu
     def done(what: int) -> int:
         return int(do(what, reals.ctypes.data, ints.ctypes.data, lane, end, number))
 
-    least = np.flatnonzero(those[lane:end] == those[lane:end].min()) + lane
-    assert done(FIRST_LEAST) == least[0]
-    assert done(LAST_LEAST) == least[-1]
+    assert done(FIRST_LEAST) == lane + np.argmin(those[lane:end])
     assert done(UP_TO) == (those[:end] <= number).sum()
     done(OPEN_REAL)
     opened = np.insert(those, lane, number)[:LANES]

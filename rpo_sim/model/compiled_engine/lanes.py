@@ -49,38 +49,30 @@ def _bits(builder: Any, lanes: Any) -> Any:
     return builder.zext(builder.bitcast(lanes, _I16), _I64)
 
 
-def _smallest(builder: Any, table: Any, first: Any, low: Any, high: Any) -> tuple[Any, Any, Any]:
-    """The lanes that are asked for, their numbers (infinite in the others), and the least of these."""
-    numbers = builder.load(_from(builder, table, first, _DOUBLE, 8), align=8)
-    asked = builder.and_(_lanes(builder, ">=", low), _lanes(builder, "<", high))
-    numbers = builder.select(asked, numbers, _all(builder, _DOUBLE(np.inf)))
-    name = f"llvm.vector.reduce.fmin.v{LANES}f64"
-    reduce = _get_or_insert(builder.module, ir.FunctionType(_DOUBLE, [numbers.type]), name)
-    return asked, numbers, builder.call(reduce, [numbers], fastmath=("nnan",))
+def _first_least() -> Callable[[int, int, int, int], int]:
+    """The first lane, from ``low`` to before ``high``, of those that hold the least number.
 
-
-def _least(last: bool) -> Callable[[int, int, int, int], int]:
-    """The lane, from ``low`` to before ``high``, that holds the least number; of equals the first or last.
-
-    Where there is no such lane it is one that does not exist.
+    Where there is none it is one that does not exist.
     """
     if INTERPRETED:
 
         def interpreted(table: int, first: int, low: int, high: int) -> int:
             found = _interpreted(table, first, types.float64)[int(low) : int(high)]
-            equal = low + np.flatnonzero(found == found.min(initial=np.inf))
-            return int(equal[-1 if last else 0]) if len(equal) else -1
+            return int(low + np.argmin(found)) if len(found) else LANES
 
         return interpreted
 
     def least(_: Any, table: Any, first: Any, low: Any, high: Any) -> Any:
         def generate(__: Any, builder: Any, ___: Any, arguments: Any) -> Any:
-            asked, numbers, value = _smallest(builder, *arguments)
-            equal = builder.and_(asked, builder.fcmp_ordered("==", numbers, _all(builder, value)))
-            bits = _bits(builder, equal)
-            if last:
-                return builder.sub(_I64(63), builder.ctlz(bits, ir.IntType(1)(0)))
-            return builder.cttz(bits, ir.IntType(1)(0))
+            table, first, low, high = arguments
+            numbers = builder.load(_from(builder, table, first, _DOUBLE, 8), align=8)
+            asked = builder.and_(_lanes(builder, ">=", low), _lanes(builder, "<", high))
+            numbers = builder.select(asked, numbers, _all(builder, _DOUBLE(np.inf)))
+            name = f"llvm.vector.reduce.fmin.v{LANES}f64"
+            reduce = _get_or_insert(builder.module, ir.FunctionType(_DOUBLE, [numbers.type]), name)
+            value = builder.call(reduce, [numbers], fastmath=("nnan",))
+            equal = builder.fcmp_ordered("==", numbers, _all(builder, value))
+            return builder.cttz(_bits(builder, builder.and_(asked, equal)), ir.IntType(1)(0))
 
         del table, first, low, high
         return types.int64(types.int64, types.int64, types.int64, types.int64), generate
@@ -89,7 +81,7 @@ def _least(last: bool) -> Callable[[int, int, int, int], int]:
     return found
 
 
-first_least, last_least = _least(last=False), _least(last=True)
+first_least = _first_least()
 
 
 def _up_to() -> Callable[[int, int, int, float], int]:

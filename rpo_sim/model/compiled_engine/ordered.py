@@ -13,7 +13,6 @@ from rpo_sim.model.compiled_engine.lanes import (
     close_int,
     close_real,
     first_least,
-    last_least,
     open_int,
     open_real,
     up_to,
@@ -199,7 +198,7 @@ def cap(run: Any, link: int, place: int, finish: float) -> None:
     flow_at(run, link).edge = index
 
 
-# Which finishes first: of equals the outermost, seen from the edge
+# Which finishes first; of capped equals the one with the lowest cap
 
 
 @inlined
@@ -208,7 +207,7 @@ def _known(run: Any, index: int) -> Any:
     block = block_at(run, index)
     if not block.known:
         block.least_capped = first_least(run.finishes, index * LANES, 0, block.capped)
-        block.least_uncapped = last_least(run.finishes, index * LANES, block.capped, block.count)
+        block.least_uncapped = first_least(run.finishes, index * LANES, block.capped, block.count)
         block.known = 1
     return block
 

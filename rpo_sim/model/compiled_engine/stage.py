@@ -75,6 +75,14 @@ def _alone(plan: Any, run: Any, draws: Any, job: int, at: int, bytes_: float) ->
 
 
 @inlined
+def _work_alone(run: Any, job: int, stage: Any, seconds: float) -> int:
+    """Nobody else makes it longer."""
+    if seconds > stage.timeout:
+        job_at(run, job).ok = 0
+    return spend(run, job, min(seconds, stage.timeout), WORKED)
+
+
+@inlined
 def _work(plan: Any, run: Any, draws: Any, job: int) -> int:
     """The next attempt at a stage, with its draws: alone, or on a link."""
     me = job_at(run, job)
@@ -90,15 +98,13 @@ def _work(plan: Any, run: Any, draws: Any, job: int) -> int:
     seconds = _alone(plan, run, draws, job, at, bytes_)
     succeeds = long_at(draws.succeeds, at)
     me.ok = 1 if succeeds == 0 else byte_at(succeeds, here)
-    if stage.link >= 0:
-        paced = link_at(plan, stage.link).paced  # jobs only slow each other
-        bytes_ = seconds if paced else bytes_ * stage.link_factor
-    if stage.link < 0 or seconds == math.inf or bytes_ <= 0:
-        if seconds > stage.timeout:
-            me.ok = 0
-        return spend(run, job, min(seconds, stage.timeout), WORKED)
-    per_stream = link_at(plan, stage.link).per_stream
-    cap = min(per_stream, bytes_ / seconds if seconds > 0 else math.inf)
+    if stage.link < 0 or seconds == math.inf:
+        return _work_alone(run, job, stage, seconds)
+    link = link_at(plan, stage.link)
+    bytes_ = seconds if link.paced else bytes_ * stage.link_factor  # paced: jobs only slow each other
+    if bytes_ <= 0:
+        return _work_alone(run, job, stage, seconds)
+    cap = min(link.per_stream, bytes_ / seconds if seconds > 0 else math.inf)
     me.start, me.state = run.now, MOVED
     stream_at(run, job).turn += 1
     sharing.send(plan, run, wide(stage.link), job, bytes_, cap)
