@@ -11,7 +11,13 @@ from rpo_sim.results import Evidence
 
 
 def _record(*columns: tuple[str, str]) -> np.dtype[Any]:
-    return np.dtype((np.record, list(columns)))
+    """Columns one behind the other, in rows of 2, 4, 8, … bytes: a row is found by a shift, not a product."""
+    packed = np.dtype(list(columns))
+    names, formats = zip(*columns, strict=True)
+    offsets = [packed.fields[name][1] for name in names] if packed.fields else []
+    size = 1 << (packed.itemsize - 1).bit_length()
+    whole = {"names": list(names), "formats": list(formats), "offsets": offsets, "itemsize": size}
+    return np.dtype((np.record, whole))
 
 
 # The plan. A column such as `stages` is the address of a table, a column `n_stages` its number of rows.
@@ -78,12 +84,12 @@ OUTCOME = _record(
 # A run
 
 JOB = _record(
-    ("start", "f8"), ("asked_at", "f8"), ("state", "i4"), ("after", "i4"), ("stage", "i4"), ("at", "i4"),
-    ("at_pool", "i4"), ("at_token", "i4"), ("retry", "i4"), ("tried", "i4"), ("place", "i4"),
-    ("member", "i4"), ("kind", "i4"), ("parent", "i4"), ("by", "i4"), ("rank", "i4"), ("group", "i4"),
-    ("segment", "i4"), ("ahead", "i4"), ("behind", "i4"), ("left", "i4"), ("ok", "i4"), ("held", "i4"),
-    ("safe", "i4"), ("role", "i4"), ("done", "i8"), ("recovered_at", "f8"), ("step", "i4"),
-    ("confirmed_by", "i4"), ("short", "i4"), ("point", "i4"), ("root", "i4"),
+    ("start", "f8"), ("asked_at", "f8"), ("recovered_at", "f8"), ("done", "i8"), ("state", "i1"),
+    ("after", "i1"), ("role", "i1"), ("tried", "i1"), ("ok", "i1"), ("held", "i1"), ("safe", "i1"),
+    ("short", "i1"), ("stage", "i4"), ("at", "i4"), ("at_pool", "i4"), ("at_token", "i4"), ("retry", "i4"),
+    ("by", "i4"), ("segment", "i4"), ("ahead", "i4"), ("behind", "i4"), ("left", "i4"), ("point", "i4"),
+    ("step", "i4"), ("confirmed_by", "i4"), ("place", "i4"), ("member", "i4"), ("kind", "i4"),
+    ("parent", "i4"), ("rank", "i4"), ("group", "i4"), ("root", "i4"),
 )  # fmt: skip
 JOB_WORDS = JOB.itemsize // 8
 STREAM = _record(
