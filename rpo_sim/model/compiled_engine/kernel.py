@@ -275,8 +275,7 @@ def _at_this_instant(plan: Any, run: Any) -> int:
 
 @part
 def _alarm_rings(plan: Any, run: Any, alarm: int) -> None:
-    """Of a link, of a pool with shifts, or of the first transfer of a stage to time out."""
-    alarm_at(run, alarm).time = math.inf
+    """Of a link, of a pool with shifts, or of a transfer that times out; whoever answers sets the next."""
     pool = alarm - plan.n_links
     if pool < 0:
         ring(plan, run, alarm)
