@@ -71,7 +71,7 @@ class Work:
         alone += bytes_ * stage.scan_seconds_per_byte
         ok = successes is None or successes[member]
         moved = self._moved(stage, bytes_, alone)
-        if stage.link is None or alone == math.inf or moved <= 0:
+        if alone == math.inf or moved <= 0:
             seconds = min(alone, stage.timeout)
             ok = ok and alone <= stage.timeout
             yield from self.spend(job, stage.key, stage.evidence, seconds)
@@ -107,7 +107,7 @@ class Work:
         return max(alone + slope * (ratio - 1), 0.0) if alone < math.inf else alone
 
     def _moved(self, stage: StagePlan, bytes_: float, alone_seconds: float) -> float:
-        """Bytes on the link; where jobs only slow each other, the time that the job takes when alone."""
+        """Bytes on its link, if it has one; where jobs only slow each other, the time of the job alone."""
         if stage.link is None:
             return 0
         return alone_seconds if self.plan.links[stage.link].paced else bytes_ * stage.link_factor
