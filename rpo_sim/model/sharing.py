@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 FINISHED = 1e-9  # a stream has finished when no more than this share of its bytes remains
+TICK = 2.0**-52  # of a time, relative: added to it, the clock has moved
 HAIR = 1e-12  # relative: a cap this close to the level is not above it, or rounding would move it for ever
 
 
@@ -107,8 +108,13 @@ class SharedLink:
         if (stream := self._next(self._by_time)) is not None:
             at = stream.finish
         if (stream := self._next(self._by_served)) is not None:
-            at = min(at, self._now + max(stream.finish - self._served, 0.0) / self.level)
+            at = min(at, self._now + self._seconds_left(stream))
         return max(at, self._now)
+
+    def _seconds_left(self, stream: Stream) -> float:
+        """Of an uncapped stream; no less than moves the clock, or what is left would be so for ever."""
+        left = self._left(stream)
+        return max(left / self.level, abs(self._now) * TICK) if left > 0 else 0.0
 
     def _advance(self, now: float) -> None:
         if self._uncapped:

@@ -32,7 +32,6 @@ from rpo_sim.model.compiled_engine.layout import (
     GROUP_OPENS,
     GROUP_TURN,
     JOB_WORDS,
-    LINK_ALARM,
     RESUME,
     SHIFT_ALARM,
     STREAM_DONE,
@@ -45,7 +44,6 @@ from rpo_sim.model.compiled_engine.memory import (
     cohort_at,
     draws_at,
     expiries_at,
-    flow_at,
     group_at,
     group_quorums,
     instant_at,
@@ -68,7 +66,7 @@ from rpo_sim.model.compiled_engine.memory import (
 )
 from rpo_sim.model.compiled_engine.procedure import advance
 from rpo_sim.model.compiled_engine.sharing import clear as clear_link
-from rpo_sim.model.compiled_engine.sharing import ring
+from rpo_sim.model.compiled_engine.sharing import ring, set_link_alarm
 from rpo_sim.model.compiled_engine.slots import begin_shifts, ring_shift
 from rpo_sim.model.compiled_engine.states import ENDED
 
@@ -142,7 +140,7 @@ def _clear_shared(plan: Any, run: Any, draws: Any) -> None:
         begin_shifts(plan, run, int_at(plan.shift_pools, i), plan.n_links + i)
     for i in range(plan.n_resources):
         set_real(run.free, i, real_at(plan.target, i))
-    run.totals, run.n_blocks, run.free_block = draws.totals, 0, -1
+    run.totals, run.n_blocks, run.free_block, run.n_changed = draws.totals, 0, -1, 0
     for link in range(plan.n_links):
         limits = link_at(plan, link)
         alone = real_at(run.totals, limits.first_total) if limits.totals > 0 else limits.bandwidth
@@ -222,10 +220,7 @@ def _disk_done(run: Any, vm: int) -> None:
 @part
 def _happens(plan: Any, run: Any, what: int, who: int, turn: int) -> None:
     """What waited in the ring and is no job that goes on."""
-    if what == LINK_ALARM:
-        if flow_at(run, who).turn == turn:
-            ring(plan, run, who)
-    elif what == EXPIRY:
+    if what == EXPIRY:
         if stream_at(run, who).turn == turn and not stream_at(run, who).settled:
             _settle(run, who)
     elif what == SHIFT_ALARM:
@@ -289,6 +284,18 @@ def _alarm_rings(plan: Any, run: Any, alarm: int) -> None:
 
 
 @inlined
+def _set_link_alarms(run: Any, first: int) -> int:
+    """Links that have changed in this instant set their alarms; the alarm that rings before all others."""
+    for i in range(run.n_changed):
+        link = int_at(run.changed, i)
+        set_link_alarm(run, link)
+        if alarm_at(run, link).time < run.next_time:
+            run.next_time, first = alarm_at(run, link).time, link
+    run.n_changed = 0
+    return first
+
+
+@inlined
 def _happens_next(plan: Any, run: Any) -> int:
     """The next event; the job that goes on, -1 if none does.
 
@@ -300,6 +307,8 @@ def _happens_next(plan: Any, run: Any) -> int:
     run.ring_turn = run.n_instants > 0 and run.next_time > run.now
     if run.ring_turn:
         return _at_this_instant(plan, run)
+    if run.n_changed > 0 and run.next_time > run.now:
+        alarm = _set_link_alarms(run, alarm)
     if run.next_time == math.inf:
         run.over = 1
         return -1

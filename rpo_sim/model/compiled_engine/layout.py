@@ -111,7 +111,7 @@ POOL = _record(
 )  # fmt: skip
 FLOW = _record(
     ("bandwidth", "f8"), ("now", "f8"), ("served", "f8"), ("level", "f8"), ("capped_rate", "f8"),
-    ("order", "i4"), ("capped", "i4"), ("uncapped", "i4"), ("turn", "i4"), ("edge", "i4"),
+    ("order", "i4"), ("capped", "i4"), ("uncapped", "i4"), ("changed", "i4"), ("edge", "i4"),
 )  # fmt: skip
 LEVEL = _record(("level", "f8"), ("at", "f8"))
 BLOCK = _record(
@@ -136,7 +136,7 @@ RUN = _record(
     ("caps", "i8"), ("finishes", "i8"), ("orders", "i8"), ("senders", "i8"), ("blocks", "i8"),
     ("levels", "i8"), ("totals", "i8"), ("expiries", "i8"), ("cohorts", "i8"), ("tries", "i8"),
     ("options", "i8"), ("shares", "i8"), ("last_vms", "i8"), ("free", "i8"), ("ends", "i8"),
-    ("given_up", "i8"), ("time_of_day", "f8"), ("jobs_size", "i4"),
+    ("given_up", "i8"), ("time_of_day", "f8"), ("jobs_size", "i4"), ("n_changed", "i4"), ("changed", "i8"),
 )  # fmt: skip
 
 # How a call of the kernel ended
@@ -144,9 +144,8 @@ DONE, NOT_DRAWN, NO_ROOM, ENDLESS = range(4)
 
 # What happens at an instant
 (
-    RESUME, STREAM_DONE, LINK_ALARM, EXPIRY, DISK_DONE, COHORT_DONE, WAVE_OPENS, GROUP_TURN, GROUP_OPENS,
-    SHIFT_ALARM,
-) = range(10)  # fmt: skip
+    RESUME, STREAM_DONE, EXPIRY, DISK_DONE, COHORT_DONE, WAVE_OPENS, GROUP_TURN, GROUP_OPENS, SHIFT_ALARM,
+) = range(9)  # fmt: skip
 
 SHIFT = -2  # who gave a slot, where it is no job but the next shift
 ASSUMED = int(Evidence.ASSUMED)

@@ -9,7 +9,7 @@ from typing import Any
 
 from rpo_sim.model.compiled_engine.events import happen, set_alarm
 from rpo_sim.model.compiled_engine.jit import inlined, part, wide
-from rpo_sim.model.compiled_engine.layout import LINK_ALARM, STREAM_DONE
+from rpo_sim.model.compiled_engine.layout import STREAM_DONE
 from rpo_sim.model.compiled_engine.memory import (
     alarm_at,
     flow_at,
@@ -31,7 +31,7 @@ from rpo_sim.model.compiled_engine.ordered import (
     take_out,
     uncap,
 )
-from rpo_sim.model.sharing import FINISHED, HAIR
+from rpo_sim.model.sharing import FINISHED, HAIR, TICK
 
 
 @inlined
@@ -40,7 +40,7 @@ def clear(run: Any, link: int, bandwidth: float) -> None:
     flow = flow_at(run, link)
     flow.bandwidth = bandwidth
     flow.now, flow.served, flow.capped_rate, flow.order = 0.0, 0.0, 0.0, 0
-    flow.capped, flow.uncapped, flow.turn, flow.edge = 0, 0, 0, -1
+    flow.capped, flow.uncapped, flow.changed, flow.edge = 0, 0, 0, -1
 
 
 @inlined
@@ -121,31 +121,43 @@ def _rebalance(plan: Any, run: Any, link: int) -> None:
 
 
 @inlined
+def _seconds_left(flow: Any, finish: float) -> float:
+    """Of an uncapped stream; no less than moves the clock, or what is left would be so for ever."""
+    left = finish - flow.served
+    return float(max(left / flow.level, abs(flow.now) * TICK)) if left > 0 else 0.0
+
+
+@inlined
 def next_finish(run: Any, link: int) -> float:
     """When the next stream finishes if nothing changes; inf on an idle link."""
     flow, at = flow_at(run, link), math.inf
     if flow.capped:
         at = real_at(run.finishes, first_capped_to_finish(run, link))
     if flow.uncapped:
-        finish = real_at(run.finishes, first_uncapped_to_finish(run, link))
-        at = min(at, flow.now + max(finish - flow.served, 0.0) / flow.level)
+        at = min(
+            at, flow.now + _seconds_left(flow, real_at(run.finishes, first_uncapped_to_finish(run, link)))
+        )
     return float(max(at, flow.now))
 
 
-@part
-def _set_alarm(run: Any, link: int) -> None:
-    """Wake the link when its next stream finishes; an alarm set before does not count any more."""
+@inlined
+def _drop_alarm(run: Any, link: int) -> None:
+    """Something has begun or ended: the alarm does not count any more, the next is set when all has."""
     flow = flow_at(run, link)
-    flow.turn += 1
     alarm_at(run, link).time = math.inf
+    if not flow.changed:
+        flow.changed = 1
+        set_int(run.changed, run.n_changed, link)
+        run.n_changed += 1
+
+
+@part
+def set_link_alarm(run: Any, link: int) -> None:
+    """The instant is over: wake the link when its next stream finishes."""
+    flow_at(run, link).changed = 0
     at = next_finish(run, link)
-    if at == math.inf:
-        return
-    at = run.now + (at - run.now)
-    if at <= run.now:
-        happen(run, LINK_ALARM, link, flow.turn)
-        return
-    set_alarm(run, link, at)
+    if at < math.inf:
+        set_alarm(run, link, run.now + (at - run.now))
 
 
 @inlined
@@ -171,7 +183,7 @@ def add(plan: Any, run: Any, link: int, job: int, bytes_: float, cap: float) -> 
 def send(plan: Any, run: Any, link: int, job: int, bytes_: float, cap: float) -> None:
     """Start a transfer; the job is resumed when it has finished."""
     add(plan, run, link, job, bytes_, cap)
-    _set_alarm(run, link)
+    _drop_alarm(run, link)
 
 
 @inlined
@@ -188,7 +200,7 @@ def give_up(plan: Any, run: Any, job: int) -> None:
     """Stop a transfer that has not finished."""
     link = wide(stream_at(run, job).link)
     remove(plan, run, link, job)
-    _set_alarm(run, link)
+    _drop_alarm(run, link)
 
 
 @part
@@ -251,4 +263,4 @@ def ring(plan: Any, run: Any, link: int) -> None:
         stream = stream_at(run, int_at(run.finished, i))
         stream.finished = 1
         happen(run, STREAM_DONE, int_at(run.finished, i), stream.turn)
-    _set_alarm(run, link)
+    _drop_alarm(run, link)

@@ -47,6 +47,7 @@ def run_state(plan: Any, room: int = 1) -> Tables:
         "segments": (layout.SEGMENT, segments),
         "pools": (layout.POOL, int(plan.n_pools)),
         "flows": (layout.FLOW, links),
+        "changed": (np.int32, links),
         "caps": (np.float64, streams * LANES),
         "finishes": (np.float64, streams * LANES),
         "orders": (np.int32, streams * LANES),

@@ -9,18 +9,9 @@ from rpo_sim.model.plan import CopyPlan, LinkPlan, Plan
 from rpo_sim.model.protection.link_clock import LinkClock
 from rpo_sim.model.protection.records import Attempts
 from rpo_sim.model.sharing import SharedLink, Stream
+from rpo_sim.model.simpy_engine.moments import last_moment
 
 Done = Callable[[], None]
-_AFTER_ALL_ELSE = 2  # SimPy runs lower numbers first
-
-
-def last_moment(env: simpy.Environment, delay: float, then: Callable[[simpy.Event], None]) -> None:
-    """Have something done at a time from now, after all else of that instant."""
-    event = simpy.Event(env)
-    event._ok, event._value = True, None
-    assert event.callbacks is not None
-    event.callbacks.append(then)
-    env.schedule(event, priority=_AFTER_ALL_ELSE, delay=delay)  # type: ignore[arg-type]
 
 
 class Wire:
@@ -103,7 +94,9 @@ class Sender:
 
         stream = self.wire.send(vm, self._bytes(number, vm, cut_at), arrived)
         if math.isfinite(self.copy.timeout):
-            last_moment(self.wire.env, self.copy.timeout, timed_out)
+            late = last_moment(self.wire.env, self.copy.timeout)
+            assert late.callbacks is not None
+            late.callbacks.append(timed_out)
 
     def _bytes(self, number: int, vm: int, cut_at: float) -> float:
         group, full = self.group[vm], self.attempts.full

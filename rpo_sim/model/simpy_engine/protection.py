@@ -12,8 +12,7 @@ import simpy
 from rpo_sim.model.plan import CopyPlan, Plan
 from rpo_sim.model.protection.records import Attempts, Points, link_clocks
 from rpo_sim.model.simpy_engine.copy_link import Sender, Wire
-
-_AFTER_ALL_ELSE = 2  # SimPy runs lower numbers first: what ends at an instant has ended for what is due then
+from rpo_sim.model.simpy_engine.moments import last_moment
 
 
 def protect(plan: Plan, copies: list[tuple[CopyPlan, Attempts]]) -> list[Points]:
@@ -145,14 +144,8 @@ class _CopyRun:
             if at > now:
                 now = at
                 if at > self.env.now:
-                    yield self._alarm(at)
+                    yield last_moment(self.env, at - self.env.now)  # what ends then has ended for it
             self._is_due(*divmod(flat, vms))
-
-    def _alarm(self, at: float) -> simpy.Event:
-        due = simpy.Event(self.env)
-        due._ok, due._value = True, None
-        self.env.schedule(due, priority=_AFTER_ALL_ELSE, delay=at - self.env.now)  # type: ignore[arg-type]
-        return due
 
     def _is_due(self, number: int, vm: int) -> None:
         overlap, waiting = self.overlap, self.waiting[vm]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import simpy
 
 from rpo_sim.model.sharing import SharedLink, Stream
+from rpo_sim.model.simpy_engine.moments import last_moment
 
 
 class Slots:
@@ -39,30 +40,42 @@ class Slots:
 
 
 class Pipe:
-    """A `SharedLink` on SimPy's clock: an event per transfer, woken at the next finish."""
+    """A `SharedLink` on SimPy's clock: an event per transfer, woken at the next finish.
+
+    When that is can be told once an instant is over: slots go from one transfer to the next within it.
+    """
 
     def __init__(self, env: simpy.Environment, bytes_per_second: float, totals: Sequence[float] = ()) -> None:
         self._env = env
         self._link = SharedLink(bytes_per_second, totals)
         self._done: dict[Stream, simpy.Event] = {}
         self._alarm: simpy.Event | None = None
+        self._changed = False
 
     def send(self, job: int, bytes_: float, cap: float) -> tuple[Stream, simpy.Event]:
         """Start a transfer; its event comes when it has finished."""
         stream = self._link.add(self._env.now, job, bytes_, cap)
         done = self._done[stream] = self._env.event()
-        self._set_alarm()
+        self._drop_alarm()
         return stream, done
 
     def give_up(self, stream: Stream) -> None:
         """Stop a transfer that has not finished."""
         del self._done[stream]
         self._link.remove(self._env.now, stream)
-        self._set_alarm()
+        self._drop_alarm()
 
-    def _set_alarm(self) -> None:
-        at = self._link.next_finish()
+    def _drop_alarm(self) -> None:
+        """Something has begun or ended: the alarm does not count any more, the next is set when all has."""
         self._alarm = None
+        if not self._changed:
+            self._changed = True
+            over = last_moment(self._env)
+            assert over.callbacks is not None
+            over.callbacks.append(self._set_alarm)
+
+    def _set_alarm(self, _: simpy.Event) -> None:
+        at, self._changed = self._link.next_finish(), False
         if at < math.inf:
             self._alarm = self._env.timeout(at - self._env.now)
             assert self._alarm.callbacks is not None
@@ -70,10 +83,10 @@ class Pipe:
 
     def _ring(self, alarm: simpy.Event) -> None:
         if alarm is not self._alarm:
-            return  # a later arrival or departure has set another
+            return
         for stream in self._link.finished(self._env.now):
             self._done.pop(stream).succeed()
-        self._set_alarm()
+        self._drop_alarm()
 
 
 class Tokens:
