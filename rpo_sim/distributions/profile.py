@@ -1,7 +1,6 @@
 """A profile: what was measured, as distributions with the evidence behind them, in a readable file."""
 
 import json
-import math
 import os
 import tempfile
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from rpo_sim.distributions.base import Distribution
 from rpo_sim.distributions.grouping import UNLIKE_LABELS
 from rpo_sim.distributions.mechanism import Mechanism
 from rpo_sim.distributions.mechanism_file import mechanism_from_dict, mechanism_to_dict
-from rpo_sim.distributions.registry import distribution_from_dict, to_dict
+from rpo_sim.distributions.registry import distribution_from_dict, is_number, to_dict
 from rpo_sim.errors import ScenarioError
 
 VERSION = 1
@@ -324,10 +323,9 @@ def _count_range(value: object, where: str) -> tuple[int, int] | None:
 
 
 def _seconds(value: object, where: str) -> float:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value < 0:  # type: ignore[arg-type, operator]
+    if not is_number(value) or value < 0:
         raise ScenarioError(f"{where}: {value!r:.80} is not a number ≥ 0")
-    return float(value)  # type: ignore[arg-type]
+    return float(value)
 
 
 def _ratio(value: object, where: str) -> float | None:

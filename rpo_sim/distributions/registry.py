@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from rpo_sim.distributions.base import Distribution
 from rpo_sim.errors import ModelError, ScenarioError
@@ -63,14 +63,15 @@ def require(kind: str, *, minimum: float = 0.0, strict: bool = True, **numbers: 
         Naming the first offending number.
     """
     for name, value in numbers.items():
-        if not _is_number(value):
+        if not is_number(value):
             raise ModelError(f"{kind}: {name} is {_shown(value)}; it must be a finite number")
-        if value < minimum or (strict and value == minimum):  # type: ignore[operator]
+        if value < minimum or (strict and value == minimum):
             sign = ">" if strict else "≥"
             raise ModelError(f"{kind}: {name} is {value}; it must be {sign} {minimum:g}")
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a finite number that a float can hold."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     # an int beyond the range of a float has no logarithm here

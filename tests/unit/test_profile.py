@@ -155,6 +155,13 @@ def test_what_is_no_profile_is_refused(content: bytes, message: str, tmp_path: P
         load_profile(tmp_path / "p.json")
 
 
+def test_a_number_that_no_float_can_hold_is_refused() -> None:
+    document = json.loads(dump_profile(PROFILE))
+    document["entries"][0]["failure_interval"] = [0, 10**400]
+    with pytest.raises(ScenarioError, match=r"entries\[0\].failure_interval: 1000.* is not a number"):
+        parse_profile(json.dumps(document))
+
+
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match="rpo-sim fit"):
         load_profile(tmp_path / "none.json")
