@@ -1,7 +1,8 @@
 """The numbers of one block of runs: parameters drawn once from their posterior, then every duration.
 
-A block is the unit of work and of parameter uncertainty (statistics: an outer loop over posteriors). All
-arrays have one row per run of the block.
+A block is the unit of parameter uncertainty (statistics: an outer loop over posteriors). How many runs are
+simulated together is another matter: some of a block's, or those of several blocks. All arrays have one row
+per run.
 """
 
 import math
@@ -10,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from rpo_sim.distributions.assumed import Fixed
 from rpo_sim.distributions.base import Distribution, FloatArray, sample
 from rpo_sim.distributions.columns import all_fixed, are_lognormal, fixed, from_normals, from_uniforms
 from rpo_sim.distributions.parametric import LogNormal
@@ -21,11 +21,10 @@ from rpo_sim.model.plan import Chance, CopyPlan, Input, Plan, StagePlan
 BoolArray = npt.NDArray[np.bool_]
 RUNS_PER_BLOCK = 25
 _ONE = Streams.of(("", 1))
-_NOTHING = Fixed(seconds=0.0)
 
 
 class BlockDraws:
-    """Durations, successes and phases of the runs of one block, drawn when first asked for."""
+    """Durations, successes and phases of a block's runs, or of `some_runs`, drawn when first asked for."""
 
     def __init__(self, plan: Plan, draws: Draws, block: int, runs: int = RUNS_PER_BLOCK) -> None:
         self.plan = plan
@@ -37,6 +36,19 @@ class BlockDraws:
         self._tables: dict[tuple[str, str, int], FloatArray] = {}
         self._oks: dict[tuple[str, int], BoolArray | None] = {}
         self._totals: dict[int, tuple[float, ...]] = {}
+        self._parts: tuple[BlockDraws, ...] = ()  # where there are several blocks
+
+    @classmethod
+    def some_runs(cls, plan: Plan, draws: Draws, runs: range) -> "BlockDraws":
+        """Those of one block or several, which must not `differ_beyond_durations` then."""
+        first, last = runs.start // RUNS_PER_BLOCK, (runs.stop - 1) // RUNS_PER_BLOCK
+        made = cls(plan, draws, first)
+        made.runs = runs
+        if first != last:
+            blocks = (range(b * RUNS_PER_BLOCK, (b + 1) * RUNS_PER_BLOCK) for b in range(first, last + 1))
+            parts = (range(max(b.start, runs.start), min(b.stop, runs.stop)) for b in blocks)
+            made._parts = tuple(cls.some_runs(plan, draws, part) for part in parts)
+        return made
 
     def uniforms(self, purpose: str, stage: str, group: str, n: int, attempt: int = 0) -> FloatArray:
         """Uniforms of shape ``(runs, n)``."""
@@ -46,11 +58,11 @@ class BlockDraws:
         """One duration per run, shape ``(runs,)``; zeros where there is no such input."""
         if item is None:
             return np.zeros(len(self.runs))
-        return self._durations(self._distributions(item), "duration", purpose, _ONE, 0)[:, 0]
+        return self._durations_of(item, "duration", purpose, _ONE, 0)[:, 0]
 
     def per_vm(self, purpose: str, stage: str, item: Input, attempt: int) -> FloatArray:
         """Durations of shape ``(runs, VMs)``, one distribution per group."""
-        return self._durations(self._distributions(item), purpose, stage, self.plan.vm_streams, attempt)
+        return self._durations_of(item, purpose, stage, self.plan.vm_streams, attempt)
 
     def vm_uniforms(self, purpose: str, stage: str, attempt: int = 0) -> FloatArray:
         """Uniforms of shape ``(runs, VMs)``."""
@@ -70,8 +82,7 @@ class BlockDraws:
         """Whether that attempt succeeds, shape ``(runs, VMs)``."""
         if copy.success is None:
             return np.ones((len(self.runs), self.plan.n_vms), dtype=np.bool_)
-        probability = self._probability(copy.success)
-        return self.vm_uniforms("copy-success", copy.name, attempt) < probability
+        return self.vm_uniforms("copy-success", copy.name, attempt) < self._probability(copy.success)
 
     def stage_seconds(self, stage: StagePlan, attempt: int) -> FloatArray:
         """Durations of one attempt at a stage, shape ``(runs, members of its unit)``; may be inf.
@@ -121,7 +132,7 @@ class BlockDraws:
             assert item is not None, "asked only where the plan has a repair"
             others = self.uniforms("repair", "repair", "", plan.n_jobs - plan.n_vms, attempt)
             u = np.concatenate([self.vm_uniforms("repair", "repair", attempt), others], axis=1)
-            self._tables[key] = sample(self._distributions(item)[0], u)
+            self._tables[key] = self._sampled(item, u)
         return self._tables[key]
 
     def distribution(self, item: Input) -> Distribution:
@@ -133,8 +144,10 @@ class BlockDraws:
         return all_fixed(self._distributions(item))
 
     def one_per_group(self) -> "BlockDraws":
-        """The same block for an estate with one VM per group: for what all VMs of a group have alike."""
-        return BlockDraws(self.plan.one_per_group, self._draws, self._block, len(self.runs))
+        """The same runs for an estate with one VM per group: for what all VMs of a group have alike."""
+        made = BlockDraws(self.plan.one_per_group, self._draws, self._block)
+        made.runs, made._parts = self.runs, tuple(part.one_per_group() for part in self._parts)
+        return made
 
     def _distributions(self, item: Input) -> tuple[Distribution, ...]:
         if item.key not in self._drawn:
@@ -149,13 +162,36 @@ class BlockDraws:
         purpose = "posterior" if isinstance(item, Input) else "posterior-success"
         return self._draws.generator(purpose, item.source, "", run=self._block)
 
-    def _probability(self, chance: Chance) -> float:
+    def _probability(self, chance: Chance) -> float | FloatArray:
+        """One for all runs, or a column with that of each run's block."""
+        if self._parts and chance.n > 0:
+            return np.repeat(
+                [[part._probability(chance)] for part in self._parts],
+                [len(part.runs) for part in self._parts],
+                axis=0,
+            )
         if chance.key not in self._chances:
             self._chances[chance.key] = chance.drawn(self._posterior(chance))
         return self._chances[chance.key]
 
     def _table(self, purpose: str, stage: str, streams: Streams, attempt: int) -> FloatArray:
         return self._draws.table(purpose, stage, streams, runs=self.runs, attempt=attempt)
+
+    def _sampled(self, item: Input, u: FloatArray) -> FloatArray:
+        """Of an input that is the same for all members, at uniforms of shape ``(runs, members)``."""
+        if not self._parts:
+            return sample(self.distribution(item), u)
+        rows = np.split(u, np.cumsum([len(part.runs) for part in self._parts])[:-1])
+        return np.concatenate([part._sampled(item, row) for part, row in zip(self._parts, rows, strict=True)])
+
+    def _durations_of(
+        self, item: Input, purpose: str, stage: str, streams: Streams, attempt: int
+    ) -> FloatArray:
+        """Of an input: block by block where each has its own distribution of what was measured."""
+        if self._parts and item.n > 0:
+            drawn = [part._durations_of(item, purpose, stage, streams, attempt) for part in self._parts]
+            return np.concatenate(drawn)
+        return self._durations(self._distributions(item), purpose, stage, streams, attempt)
 
     def _durations(
         self, kinds: tuple[Distribution, ...], purpose: str, stage: str, streams: Streams, attempt: int
@@ -186,17 +222,23 @@ class BlockDraws:
 
     def _stage_durations(self, stage: StagePlan, attempt: int) -> FloatArray:
         streams = self._streams(stage)
-
-        def draw(kinds: tuple[Distribution, ...], purpose: str) -> FloatArray:
-            return self._in_order(stage, self._durations(kinds, purpose, stage.key, streams, attempt))
-
-        kinds = (_NOTHING,) if stage.duration is None else self._distributions(stage.duration)
-        once = draw(kinds, "duration")
+        if stage.duration is None:
+            return np.zeros((len(self.runs), streams.n))
+        once = self._durations_of(stage.duration, "duration", stage.key, streams, attempt)
+        once = self._in_order(stage, once)
         if isinstance(stage.times, int):
             return once if stage.times == 1 else once * float(stage.times)
         p50, p95 = stage.times
-        times = draw((LogNormal.from_quantiles(p50=p50, p95=p95),), "times")
+        kinds = (LogNormal.from_quantiles(p50=p50, p95=p95),)
+        times = self._in_order(stage, self._durations(kinds, "times", stage.key, streams, attempt))
         return once * np.maximum(np.rint(times), 1.0)
+
+
+def differ_beyond_durations(plan: Plan) -> bool:
+    """Whether blocks have more of their own than distributions and chances: curves, outages, tokens."""
+    outages = (link.outages for link in plan.links)
+    measured = any(link.measured for link in plan.links) or any(each and each.duration.n for each in outages)
+    return measured or any(any(bucket.tokens_spread) for bucket in plan.buckets)
 
 
 def mean_seconds(distribution: Distribution) -> float:

@@ -1,4 +1,4 @@
-"""One block of runs: the failure strikes, points are found, and an engine recovers from them."""
+"""Runs simulated together: the failure strikes, points are found, and an engine recovers from them."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ from rpo_sim.model.tokens import with_drawn_tokens
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BlockResult:
-    """The arrays of one block; rows are runs. ``evidence``, ``activities`` and ``also`` are per tier."""
+    """The arrays of some runs, one row each; ``evidence``, ``activities`` and ``also`` are per tier."""
 
     age: FloatArray
     vm_rpa: FloatArray
@@ -35,11 +35,17 @@ class BlockResult:
 
 def run_block(plan: Plan, seed: int, block: int, engine: Engine = "simpy") -> BlockResult:
     """Simulate one block of runs in this process."""
+    return run_some(plan, seed, range(block * RUNS_PER_BLOCK, (block + 1) * RUNS_PER_BLOCK), engine)
+
+
+def run_some(plan: Plan, seed: int, runs: range, engine: Engine) -> BlockResult:
+    """Simulate some runs in this process: to the bit what they are in their blocks."""
     keyed = _draws(seed, engine)
-    draws = BlockDraws(plan, keyed, block)
+    draws = BlockDraws.some_runs(plan, keyed, runs)
     incident = strike(plan, draws)
     newest, given = points_of(plan, draws, incident, engine)
-    found = recoveries(with_drawn_tokens(plan, keyed, block), draws, given, engine)
+    drawn = with_drawn_tokens(plan, keyed, runs.start // RUNS_PER_BLOCK)
+    found = recoveries(drawn, draws, given, engine)
     failed_at = incident.failed_at[:, None]
     return BlockResult(
         age=incident.failed_at - incident.onset_at,
@@ -75,12 +81,11 @@ def replay(plan: Plan, seed: int, run: int) -> Recovery:
     """One run again, with its journal: always by the engine that a person can read."""
     from rpo_sim.model import simpy_engine
 
-    block, row = divmod(run, RUNS_PER_BLOCK)
     keyed = Draws(seed)
-    draws = BlockDraws(plan, keyed, block)
+    draws = BlockDraws.some_runs(plan, keyed, range(run, run + 1))
     _, given = points_of(plan, draws, strike(plan, draws))
-    drawn = with_drawn_tokens(plan, keyed, block)
-    return simpy_engine.recover(drawn, run_inputs(drawn, draws, given, row))
+    drawn = with_drawn_tokens(plan, keyed, run // RUNS_PER_BLOCK)
+    return simpy_engine.recover(drawn, run_inputs(drawn, draws, given, 0))
 
 
 def points_of(

@@ -10,7 +10,8 @@ from rpo_sim.model.block import RUNS_PER_BLOCK
 from rpo_sim.model.checkpoint import Checkpoint
 from rpo_sim.model.engines import Engine
 from rpo_sim.model.figures import activity_names, also_names
-from rpo_sim.model.kept import Gathered, KeptBlock, groups_of, kept_block
+from rpo_sim.model.kept import Gathered, Kept, groups_of, kept_blocks
+from rpo_sim.model.pieces import blocks_together
 from rpo_sim.model.plan import Chance, Input, Plan
 from rpo_sim.model.protection.worst_case import worst_cases
 from rpo_sim.model.scatter import in_order
@@ -106,32 +107,38 @@ def _blocks(
     executor: Executor | None,
     checkpoint: Checkpoint | None,
     exact: bool,
-) -> Iterator[KeptBlock]:
-    """The blocks in order, those that are kept first."""
+) -> Iterator[Kept]:
+    """The blocks in order, small ones together; those that are kept first."""
     if checkpoint is not None:
         experiment, kept = checkpoint.experiment(plan, seed), 0
         for arrays in checkpoint.kept(experiment, len(blocks)):
-            found = KeptBlock(**arrays)
+            found = Kept(**arrays)
             if exact and not found.exact:  # of a larger experiment, which has less of each block
                 break
             kept += 1
             yield found if exact else found.coded()
         rest = _blocks(plan, seed, blocks[kept:], engine, executor, None, exact)
-        for block, result in enumerate(rest, start=kept):
-            checkpoint.keep(experiment, block, result.arrays())
+        for result in rest:
+            for block in result.blocks():
+                checkpoint.keep(experiment, kept, block.arrays())
+                kept += 1
             yield result
         return
-    calls = ((plan, seed, block, engine, exact) for block in blocks)
+    together = blocks_together(plan, engine)
+    calls = (
+        (plan, seed, blocks[first : first + together], engine, exact)
+        for first in range(0, len(blocks), together)
+    )
     if executor is None:
-        yield from itertools.starmap(kept_block, calls)
+        yield from itertools.starmap(kept_blocks, calls)
     else:
-        yield from in_order(executor, kept_block, calls, in_flight=_in_flight(plan, exact))
+        yield from in_order(executor, kept_blocks, calls, in_flight=_in_flight(plan, together, exact))
 
 
-def _in_flight(plan: Plan, exact: bool) -> int:
-    """Blocks that may wait for their turn: enough for a large cluster, in some 64 MiB at most."""
-    block_bytes = RUNS_PER_BLOCK * plan.n_vms * 2 * (8 if exact else 2)
-    return max(2 * (os.cpu_count() or 1), min(1024, _WAITING_BYTES // block_bytes))
+def _in_flight(plan: Plan, together: int, exact: bool) -> int:
+    """Calls that may wait for their turn: enough for a large cluster, in some 64 MiB at most."""
+    call_bytes = together * RUNS_PER_BLOCK * plan.n_vms * 2 * (8 if exact else 2)
+    return max(2 * (os.cpu_count() or 1), min(1024, _WAITING_BYTES // call_bytes))
 
 
 def _result_set(

@@ -1,8 +1,9 @@
-"""What an experiment keeps of a block: a few numbers for each run, and one or two bytes for each VM and run.
+"""What an experiment keeps of its runs: a few numbers for each run, and one or two bytes for each VM and run.
 
-It is made where the block was simulated, so that no more than this has to travel or wait for its turn.
+It is made where the runs were simulated, so that no more than this has to travel or wait for its turn.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
@@ -12,15 +13,16 @@ from rpo_sim.across_vms import AcrossVms, across_vms
 from rpo_sim.distributions.base import FloatArray
 from rpo_sim.histograms import CodeArray, Histograms, codes_of
 from rpo_sim.model.block import RUNS_PER_BLOCK
-from rpo_sim.model.block_runs import BlockResult, run_block
+from rpo_sim.model.block_runs import BlockResult, run_some
 from rpo_sim.model.engines import Engine
+from rpo_sim.model.pieces import pieces
 from rpo_sim.model.plan import Plan
 from rpo_sim.per_vm import EveryRun, PerVm
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class KeptBlock:
-    """One block, rows are runs; ``rpa_best`` and what follows are per tier.
+class Kept:
+    """Some runs, one row each; ``rpa_best`` and what follows are per tier.
 
     ``vm_rpa`` and ``vm_rta`` have a column per VM: seconds, or codes of `rpo_sim.histograms`.
     """
@@ -52,24 +54,35 @@ class KeptBlock:
         rpa, rta = (codes_of(np.asarray(values, np.float64)) for values in (self.vm_rpa, self.vm_rta))
         return replace(self, vm_rpa=rpa, vm_rta=rta)
 
+    def blocks(self) -> Iterator[Self]:
+        """One by one."""
+        for first in range(0, len(self.age), RUNS_PER_BLOCK):
+            rows = slice(first, first + RUNS_PER_BLOCK)
+            yield type(self)(**{name: values[rows] for name, values in self.arrays().items()})
+
     def arrays(self) -> dict[str, Any]:
         """By name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def kept_block(plan: Plan, seed: int, block: int, engine: Engine, exact: bool) -> KeptBlock:
-    """Simulate a block in this process; with codes unless ``exact``."""
-    kept = keep(plan, run_block(plan, seed, block, engine))
-    return kept if exact else kept.coded()
+def kept_blocks(plan: Plan, seed: int, blocks: range, engine: Engine, exact: bool) -> Kept:
+    """Simulate blocks in this process, so many runs at once as is good; with codes unless ``exact``."""
+    runs = range(blocks.start * RUNS_PER_BLOCK, blocks.stop * RUNS_PER_BLOCK)
+    made = [keep(plan, run_some(plan, seed, piece, engine)) for piece in pieces(plan, runs)]
+    parts = made if exact else [kept.coded() for kept in made]
+    if len(parts) == 1:
+        return parts[0]
+    names = [field.name for field in fields(Kept)]
+    return Kept(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
-def keep(plan: Plan, block: BlockResult) -> KeptBlock:
+def keep(plan: Plan, block: BlockResult) -> Kept:
     """What is to be kept, every VM's seconds included."""
     groups = [slice(group.first, group.first + group.count) for group in plan.groups]
     across = across_vms(block.vm_rpa, block.vm_rta, groups)
     best = np.stack([block.vm_rpa_best[:, vms].max(axis=1) for vms in groups], axis=1)
     per_run = ("age", "declared_at", "evidence", "activities", "also", "copy_rpa", "vm_rpa", "vm_rta")
-    return KeptBlock(
+    return Kept(
         **{field.name: getattr(across, field.name) for field in fields(AcrossVms)},
         rpa_best=np.stack([best[:, groups_of(plan, t)].max(axis=1) for t in range(len(plan.tiers))], axis=1),
         **{name: getattr(block, name) for name in per_run},
@@ -91,8 +104,8 @@ class Gathered:
         self._rows: dict[str, FloatArray] = {}
         self._histograms = {name: Histograms(plan.n_vms) for name in (() if exact else PER_VM)}
 
-    def add(self, block: KeptBlock) -> None:
-        """Take the next block."""
+    def add(self, block: Kept) -> None:
+        """Take the next runs."""
         end = self.runs + len(block.age)
         for name, values in block.arrays().items():
             if name in self._histograms:

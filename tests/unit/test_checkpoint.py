@@ -17,7 +17,8 @@ import pytest
 from rpo_sim.distributions import Empirical
 from rpo_sim.errors import ModelError
 from rpo_sim.model import kept
-from rpo_sim.model.block_runs import BlockResult, run_block
+from rpo_sim.model.block import RUNS_PER_BLOCK
+from rpo_sim.model.block_runs import BlockResult, run_some
 from rpo_sim.model.checkpoint import digest, open_checkpoint
 from rpo_sim.model.compile import compile_plan
 from rpo_sim.model.engines import Engine
@@ -51,11 +52,11 @@ def test_what_is_kept_is_not_computed_again(
 ) -> None:
     computed: list[int] = []
 
-    def counted(plan: Plan, seed: int, block: int, engine: Engine) -> BlockResult:
-        computed.append(block)
-        return run_block(plan, seed, block, engine)
+    def counted(plan: Plan, seed: int, runs: range, engine: Engine) -> BlockResult:
+        computed.append(runs.start // RUNS_PER_BLOCK)
+        return run_some(plan, seed, runs, engine)
 
-    monkeypatch.setattr(kept, "run_block", counted)
+    monkeypatch.setattr(kept, "run_some", counted)
     whole = bytes_of(simulate(plan, runs=200))
     computed.clear()
     assert simulate_kept(plan, tmp_path / "kept", 75).runs == 75

@@ -15,7 +15,8 @@ import pytest
 from benchmarks.estate import plan_of
 from rpo_sim.errors import NoDataError, ScenarioError
 from rpo_sim.histograms import RELATIVE_ERROR, Histograms
-from rpo_sim.model.block_runs import run_block
+from rpo_sim.model.block import RUNS_PER_BLOCK
+from rpo_sim.model.block_runs import run_block, run_some
 from rpo_sim.model.checkpoint import open_checkpoint
 from rpo_sim.model.compile import compile_plan
 from rpo_sim.model.engines import Engine
@@ -151,11 +152,11 @@ def test_a_checkpoint_serves_both_kinds(
     """Every run makes histograms; histograms do not make every run, which is then simulated again."""
     computed: list[int] = []
 
-    def counted(plan: Plan, seed: int, block: int, engine: Engine) -> Any:
-        computed.append(block)
-        return run_block(plan, seed, block, engine)
+    def counted(plan: Plan, seed: int, runs: range, engine: Engine) -> Any:
+        computed.append(runs.start // RUNS_PER_BLOCK)
+        return run_some(plan, seed, runs, engine)
 
-    monkeypatch.setattr("rpo_sim.model.kept.run_block", counted)
+    monkeypatch.setattr("rpo_sim.model.kept.run_some", counted)
     path, many = tmp_path / "kept", 10**9
     kept_in(path, plan, 50, 0)
     assert text_of(kept_in(path, plan, RUNS, 0)) == text_of(large)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from rpo_sim.distributions.base import FloatArray
+from rpo_sim.distributions.columns import all_fixed
 from rpo_sim.model.block import BlockDraws
 from rpo_sim.model.plan import CopyPlan, Plan
 from rpo_sim.model.protection.attempts import attempts, calendar_reach
@@ -37,7 +38,7 @@ def recovery_points(
         if copy.synchronous:
             holds = copy.survives and not incident.corrupt  # it has every write, the bad ones too
             newest[c] = incident.failed_at[:, None] if holds else -np.inf
-        elif look is None and plan.stands_alone(c) and _alike(copy, block):
+        elif look is None and plan.stands_alone(c) and alike(copy):
             runs = _solid(attempts(copy, block.one_per_group(), incident))
             found = newest_usable(copy, without_slots(copy, runs), incident)
             newest[c] = np.repeat(found, [group.count for group in plan.groups], axis=1)
@@ -49,9 +50,9 @@ def recovery_points(
     return newest
 
 
-def _alike(copy: CopyPlan, block: BlockDraws) -> bool:
+def alike(copy: CopyPlan) -> bool:
     """Whether all VMs of a group have the same points."""
-    fixed = block.is_fixed(copy.duration) and block.is_fixed(copy.lag)
+    fixed = all_fixed(copy.duration.undrawn) and all_fixed(copy.lag.undrawn)
     return fixed and copy.success is None and not copy.stagger
 
 
