@@ -82,14 +82,12 @@ class SharedLink:
             self._cap(stream, bytes_)
         else:
             self._uncap(stream, bytes_)
-        self._rebalance()
         return stream
 
     def remove(self, now: float, stream: Stream) -> None:
         """Give up a transfer."""
         self._advance(now)
         self._forget(stream)
-        self._rebalance()
 
     def finished(self, now: float) -> list[Stream]:
         """Take off the streams that have finished by ``now``, in the order in which they started."""
@@ -99,11 +97,14 @@ class SharedLink:
             while (stream := self._next(heap)) and self._left(stream) <= FINISHED * stream.bytes_:
                 self._forget(stream)
                 done.append(stream)
-        self._rebalance()
         return sorted(done, key=lambda stream: stream.order)
 
     def next_finish(self) -> float:
-        """When the next stream finishes if nothing changes; inf on an idle link."""
+        """When the next stream finishes if nothing changes; inf on an idle link.
+
+        To be asked before the clock moves on: each stream is given its share of the time that comes.
+        """
+        self._rebalance()
         at = math.inf
         if (stream := self._next(self._by_time)) is not None:
             at = stream.finish

@@ -142,8 +142,28 @@ def test_the_level_fills_the_link(caps: list[float], bandwidth: float) -> None:
     link = SharedLink(bandwidth)
     for job, cap in enumerate(caps):
         link.add(0.0, job, 1e9, cap)
+    link.next_finish()  # each is given its share
     rates = [min(cap, link.level) for cap in caps]
     assert sum(rates) == pytest.approx(min(bandwidth, sum(caps)))
+
+
+@settings(max_examples=300)
+@given(
+    now=st.floats(1e3, 1e7) | st.floats(-1e7, -1e3),
+    seconds=st.lists(st.floats(1e-7, 0.1), min_size=1, max_size=6),
+)
+def test_short_transfers_end_however_late(now: float, seconds: list[float]) -> None:
+    """What is left may be less than the clock can tell, and more than nothing."""
+    link, looks, done = SharedLink(1e9), 0, 0
+    for job, each in enumerate(seconds):
+        link.add(now, job, each * 1e9, math.inf)
+    begin = now
+    while (at := link.next_finish()) < math.inf:
+        now, looks = now + (at - now), looks + 1
+        done += len(link.finished(now))
+        assert looks <= 3 * len(seconds)
+    assert done == len(seconds)
+    assert now - begin == pytest.approx(sum(seconds), rel=1e-6, abs=1e-8)
 
 
 @settings(max_examples=300)

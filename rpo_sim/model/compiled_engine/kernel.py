@@ -273,7 +273,7 @@ def _alarm_rings(plan: Any, run: Any, alarm: int) -> None:
     """Of a link, of a pool with shifts, or of a transfer that times out; whoever answers sets the next."""
     pool = alarm - plan.n_links
     if pool < 0:
-        ring(plan, run, alarm)
+        ring(run, alarm)
     elif pool < plan.n_shift_pools:
         ring_shift(plan, run, wide(int_at(plan.shift_pools, pool)))
     else:
@@ -284,11 +284,11 @@ def _alarm_rings(plan: Any, run: Any, alarm: int) -> None:
 
 
 @inlined
-def _set_link_alarms(run: Any, first: int) -> int:
+def _set_link_alarms(plan: Any, run: Any, first: int) -> int:
     """Links that have changed in this instant set their alarms; the alarm that rings before all others."""
     for i in range(run.n_changed):
         link = int_at(run.changed, i)
-        set_link_alarm(run, link)
+        set_link_alarm(plan, run, link)
         if alarm_at(run, link).time < run.next_time:
             run.next_time, first = alarm_at(run, link).time, link
     run.n_changed = 0
@@ -308,7 +308,7 @@ def _happens_next(plan: Any, run: Any) -> int:
     if run.ring_turn:
         return _at_this_instant(plan, run)
     if run.n_changed > 0 and run.next_time > run.now:
-        alarm = _set_link_alarms(run, alarm)
+        alarm = _set_link_alarms(plan, run, alarm)
     if run.next_time == math.inf:
         run.over = 1
         return -1

@@ -128,8 +128,9 @@ def _seconds_left(flow: Any, finish: float) -> float:
 
 
 @inlined
-def next_finish(run: Any, link: int) -> float:
-    """When the next stream finishes if nothing changes; inf on an idle link."""
+def next_finish(plan: Any, run: Any, link: int) -> float:
+    """When the next stream finishes if nothing changes, each given its share; inf on an idle link."""
+    _rebalance(plan, run, link)
     flow, at = flow_at(run, link), math.inf
     if flow.capped:
         at = real_at(run.finishes, first_capped_to_finish(run, link))
@@ -152,16 +153,16 @@ def _drop_alarm(run: Any, link: int) -> None:
 
 
 @part
-def set_link_alarm(run: Any, link: int) -> None:
+def set_link_alarm(plan: Any, run: Any, link: int) -> None:
     """The instant is over: wake the link when its next stream finishes."""
     flow_at(run, link).changed = 0
-    at = next_finish(run, link)
+    at = next_finish(plan, run, link)
     if at < math.inf:
         set_alarm(run, link, run.now + (at - run.now))
 
 
 @inlined
-def add(plan: Any, run: Any, link: int, job: int, bytes_: float, cap: float) -> None:
+def add(run: Any, link: int, job: int, bytes_: float, cap: float) -> None:
     """Start a transfer, without an alarm."""
     flow, stream = flow_at(run, link), stream_at(run, job)
     _advance(flow, run.now)
@@ -176,30 +177,28 @@ def add(plan: Any, run: Any, link: int, job: int, bytes_: float, cap: float) -> 
     else:
         flow.uncapped += 1
         put(run, link, cap, order, job, 0, flow.served + bytes_)
-    _rebalance(plan, run, link)
 
 
 @part
-def send(plan: Any, run: Any, link: int, job: int, bytes_: float, cap: float) -> None:
+def send(run: Any, link: int, job: int, bytes_: float, cap: float) -> None:
     """Start a transfer; the job is resumed when it has finished."""
-    add(plan, run, link, job, bytes_, cap)
+    add(run, link, job, bytes_, cap)
     _drop_alarm(run, link)
 
 
 @inlined
-def remove(plan: Any, run: Any, link: int, job: int) -> None:
+def remove(run: Any, link: int, job: int) -> None:
     """Stop a transfer that has not finished, without an alarm."""
     _advance(flow_at(run, link), run.now)
     stream = stream_at(run, job)
     _forget(run, link, place_of(run, link, stream.cap, stream.order))
-    _rebalance(plan, run, link)
 
 
 @part
-def give_up(plan: Any, run: Any, job: int) -> None:
+def give_up(run: Any, job: int) -> None:
     """Stop a transfer that has not finished."""
     link = wide(stream_at(run, job).link)
-    remove(plan, run, link, job)
+    remove(run, link, job)
     _drop_alarm(run, link)
 
 
@@ -236,7 +235,7 @@ def _finished_uncapped(run: Any, link: int) -> int:
 
 
 @inlined
-def finished(plan: Any, run: Any, link: int) -> int:
+def finished(run: Any, link: int) -> int:
     """Take off the streams that have finished, into a table in the order in which they started; how many."""
     count = 0
     _advance(flow_at(run, link), run.now)
@@ -252,14 +251,13 @@ def finished(plan: Any, run: Any, link: int) -> int:
         _forget(run, link, at)
         count += 1
         at = _finished_uncapped(run, link)
-    _rebalance(plan, run, link)
     return count
 
 
 @part
-def ring(plan: Any, run: Any, link: int) -> None:
+def ring(run: Any, link: int) -> None:
     """The alarm of a link: tell the streams that have finished, in the order in which they started."""
-    for i in range(finished(plan, run, link)):
+    for i in range(finished(run, link)):
         stream = stream_at(run, int_at(run.finished, i))
         stream.finished = 1
         happen(run, STREAM_DONE, int_at(run.finished, i), stream.turn)

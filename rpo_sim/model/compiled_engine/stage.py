@@ -107,7 +107,7 @@ def _work(plan: Any, run: Any, draws: Any, job: int) -> int:
     cap = min(link.per_stream, bytes_ / seconds if seconds > 0 else math.inf)
     me.start, me.state = run.now, MOVED
     stream_at(run, job).turn += 1
-    sharing.send(plan, run, wide(stage.link), job, bytes_, cap)
+    sharing.send(run, wide(stage.link), job, bytes_, cap)
     stream_at(run, job).expires = math.inf
     if stage.timeout < math.inf:
         set_expiry(plan, run, job, wide(me.stage), stage.timeout)
@@ -122,7 +122,7 @@ def _moved(plan: Any, run: Any, job: int) -> None:
     drop_expiry(plan, run, job, wide(me.stage))
     if not stream.finished:
         me.ok = 0
-        sharing.give_up(plan, run, job)
+        sharing.give_up(run, job)
 
 
 @inlined

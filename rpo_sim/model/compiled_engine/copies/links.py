@@ -91,7 +91,7 @@ def _bytes(c: Any, copy: int, number: int, vm: int, cut_at: float) -> float:
 def _set_alarm(c: Any, flows: Any, link: int, sequence: int) -> None:
     """Wake the link when its next stream finishes; an alarm set before does not count any more."""
     wire = wire_at(c, link)
-    wire.due, wire.alarm, wire.sequence = next_finish(flows.run, link), math.inf, sequence
+    wire.due, wire.alarm, wire.sequence = next_finish(flows.plan, flows.run, link), math.inf, sequence
     if wire.due == math.inf:
         return
     at = wire.due
@@ -124,7 +124,7 @@ def send(c: Any, flows: Any) -> None:
         me, turn = copy_at(c, copy), turn_at(c, copy * c.n_vms + vm)
         bytes_ = _bytes(c, copy, number, vm, turn.cut_at)
         flows.run.now = _up(c, me.link)
-        add(flows.plan, flows.run, me.link, copy * c.n_vms + vm, bytes_, wire_at(c, me.link).cap)
+        add(flows.run, me.link, copy * c.n_vms + vm, bytes_, wire_at(c, me.link).cap)
         _set_alarm(c, flows, me.link, sequence)
         if me.timeout < math.inf:
             push(heap_at(c, LATE), c.now + me.timeout, sequence + 1, 0, copy, number, vm)
@@ -136,7 +136,7 @@ def give_up(c: Any, flows: Any, copy: int, vm: int) -> None:
     """Stop a transfer that has not finished; it is the one that is told of next."""
     link, stream = copy_at(c, copy).link, copy * c.n_vms + vm
     flows.run.now = _up(c, link)
-    remove(flows.plan, flows.run, link, stream)
+    remove(flows.run, link, stream)
     c.events += 1
     _set_alarm(c, flows, link, c.events)
     turn_at(c, stream).arrived = 0
@@ -166,7 +166,7 @@ def ring(c: Any, flows: Any) -> None:
     link = next_alarm(c)
     c.now = wire_at(c, link).alarm
     flows.run.now = max(_up(c, link), wire_at(c, link).due)
-    c.told, c.n_sent = 0, finished(flows.plan, flows.run, link)
+    c.told, c.n_sent = 0, finished(flows.run, link)
     c.events += 1
     _set_alarm(c, flows, link, c.events)
 
