@@ -1,9 +1,9 @@
 """The compiled engine against the SimPy engine, end to end.
 
-The two ratios are of whole experiments (`simulate`) on one core: draws, recovery points, recovery, critical
-paths, and what is kept of each VM as in an experiment of any size. SimPy simulates fewer runs and is scaled
-per run; both engines' blocks give the same bytes, which is checked here too. The other figures are of blocks
-of runs (`run_block`), and `parts` says what the compiled engine's nanoseconds are spent on.
+All is of whole experiments (`simulate`) on one core: draws, recovery points, recovery, critical paths, and
+what is kept of each VM as in an experiment of any size. SimPy simulates fewer runs and is scaled per run;
+both engines' blocks give the same bytes, which is checked here too. `parts` says what the compiled engine's
+nanoseconds are spent on.
 """
 
 import dataclasses
@@ -12,6 +12,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from tempfile import TemporaryDirectory
 
@@ -21,15 +22,17 @@ from benchmarks.estate import plan_of
 from benchmarks.timing import Row, interleaved
 from rpo_sim.model import compiled_engine
 from rpo_sim.model.block import RUNS_PER_BLOCK, BlockDraws
-from rpo_sim.model.block_runs import points_of, run_block
+from rpo_sim.model.block_runs import points_of, run_block, run_some
 from rpo_sim.model.draws import Draws
 from rpo_sim.model.engines import Engine
 from rpo_sim.model.experiment import simulate
+from rpo_sim.model.kept import Gathered, keep
+from rpo_sim.model.pieces import blocks_together
 from rpo_sim.model.plan import Plan
 from rpo_sim.model.protection.incident import strike
 
 COMMAND = "python -m benchmarks.bench_compiled"
-SIZES = (100, 1_000, 10_000, 30_000)
+SIZES = {100: 20_000, 1_000: 2_000, 10_000: 500, 30_000: 250}  # VMs: runs
 
 
 def blocks(plan: Plan, count: int, engine: Engine) -> None:
@@ -65,16 +68,15 @@ def ratio(vms: int, runs: int, rounds: int) -> Row:
 
 
 def flatness() -> Row:
-    """Nanoseconds per VM-restore at the dearest size against the cheapest.
+    """Nanoseconds per VM-restore at the dearest size against the cheapest, with all that is kept."""
 
-    A plan is lowered once for an experiment; here for eight blocks at least.
-    """
-    plans = [plan_of(vms) for vms in SIZES]
-    counts = [max(8, 10_000 // vms) for vms in SIZES]
-    works = [lambda p=p, n=n: blocks(p, n, "compiled") for p, n in zip(plans, counts, strict=True)]
+    def whole(plan: Plan, runs: int) -> Callable[[], object]:
+        return lambda: simulate(plan, runs=runs, engine="compiled", exact_cells=0)
+
+    works = [whole(plan_of(vms), runs) for vms, runs in SIZES.items()]
     works[0]()
     seconds = interleaved(*works, rounds=3)
-    each = [1e9 * s / (vms * n * RUNS_PER_BLOCK) for s, vms, n in zip(seconds, SIZES, counts, strict=True)]
+    each = [1e9 * s / (vms * runs) for s, (vms, runs) in zip(seconds, SIZES.items(), strict=True)]
     shown = ", ".join(f"{vms:,}: {ns:.0f}" for vms, ns in zip(SIZES, each, strict=True))
     return Row(
         name=f"ns per VM-restore by VMs ({shown}), dearest; baseline: cheapest",
@@ -133,12 +135,16 @@ def overhead() -> list[Row]:
 def parts(vms: int = 1_000) -> list[Row]:
     """What a VM-restore of the compiled engine is spent on; baseline: all of it."""
     plan = plan_of(vms)
-    draws = BlockDraws(plan, Draws(1, compiled_engine.fill), 0)
-    _, given = points_of(plan, draws, strike(plan, draws))
-    compiled_engine.recover_block(plan, draws, given)  # all is drawn now
+    runs = range(blocks_together(plan, "compiled") * RUNS_PER_BLOCK)
 
     def fresh() -> BlockDraws:
-        return BlockDraws(plan, Draws(1, compiled_engine.fill), 0)
+        return BlockDraws.some_runs(plan, Draws(1, compiled_engine.fill), runs)
+
+    draws = fresh()
+    _, given = points_of(plan, draws, strike(plan, draws))
+    compiled_engine.recover_block(plan, draws, given)  # all is drawn now
+    found = run_some(plan, 1, runs, "compiled")
+    gathered = Gathered(plan, 40 * len(runs), exact=False)
 
     def find_points() -> None:
         block = fresh()
@@ -150,12 +156,17 @@ def parts(vms: int = 1_000) -> list[Row]:
             block.stage_seconds(stage, 0)
 
     works = {
+        "simulation, nothing kept": lambda: run_some(plan, 1, runs, "compiled"),
         "recovery points": find_points,
         "draws of stages": draw,
         "kernel, critical paths included": lambda: compiled_engine.recover_block(plan, draws, given),
+        "what is kept": lambda: gathered.add(keep(plan, found).coded()),
     }
-    whole, *each = interleaved(lambda: blocks(plan, 1, "compiled"), *works.values(), rounds=20)
-    restore = 1e9 / (vms * RUNS_PER_BLOCK)
+    several = 10 * len(runs)
+    whole, *each = interleaved(
+        lambda: simulate(plan, runs=several, engine="compiled", exact_cells=0), *works.values(), rounds=20
+    )
+    restore, whole = 1e9 / (vms * len(runs)), whole / 10
     return [
         Row(
             name=f"{name}, {vms:,} VMs; baseline: all",
