@@ -248,8 +248,11 @@ def _has_moved(plan: Any, run: Any, job: int, turn: int) -> bool:
     stage = wide(job_at(run, job).stage)
     if stage_at(plan, stage).timeout == math.inf:
         return True
-    _settle(run, job)
     drop_expiry(plan, run, job, stage)
+    if run.n_instants == 0:  # that turn is its own
+        stream.settled = 1
+        return True
+    _settle(run, job)
     return False
 
 
