@@ -91,16 +91,17 @@ def worker_pool(workers: int, runs: int, address: str | None = None) -> "Iterato
 
 
 @contextmanager
-def kept_in(path: Path | None) -> "Iterator[Checkpoint | None]":
-    """The checkpoint file, if one was named; a file that has runs is said to be gone on from."""
+def kept_in(path: Path | None, scenarios: "Sequence[LoadedScenario]") -> "Iterator[Checkpoint | None]":
+    """The checkpoint file, if one was named; it is said how many runs of these scenarios it has."""
     if path is None:
         yield None
         return
     from rpo_sim.model.block import RUNS_PER_BLOCK
     from rpo_sim.model.checkpoint import open_checkpoint
 
+    names = {loaded.scenario.scenario for loaded in scenarios}
     with open_checkpoint(path) as checkpoint:
-        if found := checkpoint.blocks() * RUNS_PER_BLOCK:
+        if found := checkpoint.blocks(names) * RUNS_PER_BLOCK:
             typer.echo(f"{path}: {found:,} finished runs found; what is there is not run again", err=True)
         yield checkpoint
 
@@ -120,7 +121,7 @@ def simulating(how: Simulation, scenarios: "Sequence[LoadedScenario]") -> Iterat
     profile = read_profile(how.profile)
     binds = read_binds(how.bind, scenarios, profile)
     with (
-        kept_in(how.checkpoint) as checkpoint,
+        kept_in(how.checkpoint, scenarios) as checkpoint,
         worker_pool(how.workers, how.runs, how.executor) as where,
     ):
         yield functools.partial(

@@ -10,7 +10,7 @@ import hashlib
 import io
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -76,11 +76,13 @@ class Checkpoint:
                 )
         return int(found[0])
 
-    def blocks(self) -> int:
-        """How many blocks the file keeps, of all plans together."""
+    def blocks(self, scenarios: Collection[str]) -> int:
+        """How many blocks the file keeps of these scenarios, on all platforms and in all variations."""
         with self._told():
-            (count,) = self._connection.execute("SELECT count(*) FROM blocks").fetchone()
-        return int(count)
+            counts = self._connection.execute(
+                "SELECT scenario, count(*) FROM blocks JOIN experiments ON experiment = id GROUP BY scenario"
+            ).fetchall()
+        return sum(int(count) for scenario, count in counts if scenario in scenarios)
 
     def kept(self, experiment: int, blocks: int) -> Iterator[Arrays]:
         """The first blocks, up to the first that is missing or damaged."""

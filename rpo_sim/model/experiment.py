@@ -21,6 +21,7 @@ from rpo_sim.results import InputNote, ResultSet, TierRuns
 
 LEAST_BLOCKS = 80
 DEFAULT_RUNS = LEAST_BLOCKS * RUNS_PER_BLOCK
+_CALLS_PER_CORE = 4
 _WAITING_BYTES = 2**26  # of finished blocks whose turn has not come
 
 Progress = Callable[[int, int], None]
@@ -125,6 +126,8 @@ def _blocks(
             yield result
         return
     together = blocks_together(plan, engine)
+    if executor is not None:  # every core has something to do until the end
+        together = max(min(together, len(blocks) // (_CALLS_PER_CORE * (os.cpu_count() or 1))), 1)
     calls = (
         (plan, seed, blocks[first : first + together], engine, exact)
         for first in range(0, len(blocks), together)

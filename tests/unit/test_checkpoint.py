@@ -231,3 +231,8 @@ def test_verdict_and_parity_go_on_as_well(quick: Run, tiny: Path, tmp_path: Path
                 found > 0
             )
     assert blocks_in(tmp_path / "kept") == 4 * (3 + 1)
+    other = tmp_path / "other.yaml"
+    other.write_text(tiny.read_text().replace("scenario: tiny", "scenario: other"))
+    ran = quick("parity", other, "--platform", "alike", "--platform", "slower", "--runs", "100",
+                "--checkpoint", "kept")  # fmt: skip
+    assert "found" not in ran.stderr  # those are of another scenario
