@@ -33,7 +33,7 @@ MUTANTS = [
     ("kernel.py", "if run.urgent_at < run.n_urgent:", "if run.n_instants == 0 and run.n_urgent:"),
     ("kernel.py", "run.n_changed > 0 and run.next_time > run.now", "run.n_changed > 0"),
     ("sharing.py", "if limits.totals and count:", "if limits.totals and count > 1:"),
-    ("sharing.py", "uncapped == 0:\n        return bool(", "uncapped < 0:\n        return bool("),
+    ("sharing.py", "flow.capped_rate > flow.bandwidth * (1 + HAIR)", "flow.capped_rate > flow.bandwidth * 2"),
     ("sharing.py", "if flow.capped and cap <", "if flow.capped and cap >"),
     ("ordered.py", "index * LANES, 0, block.capped)", "index * LANES, 0, block.count)"),
     ("ordered.py", "block.capped -= lane < block.capped", "block.capped -= 0"),
