@@ -16,7 +16,7 @@ from rpo_sim.model.protection.attempts import WARM_UP
 from rpo_sim.model.protection.histories import alike
 from rpo_sim.model.protection.incident import CYCLE, period
 
-_WORTH_A_CALL, _AT_MOST = 2**21, 2**24  # numbers in memory, about: blocks are joined, and parted
+_WORTH_A_CALL, _AT_MOST = 2**21, 2**22  # numbers in memory, about: blocks are joined, and parted
 _CELLS_PER_VM = 10  # of a run: durations, ages, what comes of it
 _CELLS_PER_DUE_RUN = 4  # when it is due, how long it works, what it cuts, when that is usable
 _LONG = np.array([0.99])
