@@ -6,8 +6,9 @@ than one of them is held back too. Work per arrival or departure is O(log n), a 
 one step for each stream that the level passes: an uncapped stream is tracked in virtual time (bytes that the
 level has served), a capped one by its finishing time.
 
+Shares are given when the next finish is asked for: once for all that arrives and departs at an instant.
 Where streams contend, the bandwidth itself depends on how many there are, capped ones included: it is read
-from a table at each arrival and departure.
+from a table.
 """
 
 import heapq

@@ -31,7 +31,7 @@ MUTANTS = [
     ("stage.py", "if not stream.finished:", "if stream.finished < 0:"),
     ("kernel.py", "run.n_instants > 0 and run.next_time > run.now", "run.n_instants > 0"),
     ("kernel.py", "if run.urgent_at < run.n_urgent:", "if run.n_instants == 0 and run.n_urgent:"),
-    ("kernel.py", "run.n_changed > 0 and run.next_time > run.now", "run.n_changed > 0"),
+    ("kernel.py", "done < run.n_changed and run.next_time > run.now", "done < run.n_changed"),
     ("sharing.py", "if limits.totals and count:", "if limits.totals and count > 1:"),
     ("sharing.py", "flow.capped_rate > flow.bandwidth * (1 + HAIR)", "flow.capped_rate > flow.bandwidth * 2"),
     ("sharing.py", "if flow.capped and cap <", "if flow.capped and cap >"),

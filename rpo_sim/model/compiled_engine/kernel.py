@@ -288,13 +288,17 @@ def _alarm_rings(plan: Any, run: Any, alarm: int) -> None:
 
 @inlined
 def _set_link_alarms(plan: Any, run: Any, first: int) -> int:
-    """Links that have changed in this instant set their alarms; the alarm that rings before all others."""
-    for i in range(run.n_changed):
-        link = int_at(run.changed, i)
+    """Links that have changed set their alarms, until one rings at once; the alarm that comes first."""
+    done = 0
+    while done < run.n_changed and run.next_time > run.now:
+        link = int_at(run.changed, done)
         set_link_alarm(plan, run, link)
         if alarm_at(run, link).time < run.next_time:
             run.next_time, first = alarm_at(run, link).time, link
-    run.n_changed = 0
+        done += 1
+    run.n_changed -= done
+    for i in range(run.n_changed):
+        set_int(run.changed, i, int_at(run.changed, done + i))
     return first
 
 
@@ -310,7 +314,7 @@ def _happens_next(plan: Any, run: Any) -> int:
     run.ring_turn = run.n_instants > 0 and run.next_time > run.now
     if run.ring_turn:
         return _at_this_instant(plan, run)
-    if run.n_changed > 0 and run.next_time > run.now:
+    if run.n_changed > 0:
         alarm = _set_link_alarms(plan, run, alarm)
     if run.next_time == math.inf:
         run.over = 1
