@@ -1,9 +1,9 @@
 """The compiled engine against the SimPy engine, end to end.
 
-All is of whole experiments (`simulate`) on one core: draws, recovery points, recovery, critical paths, and
-what is kept of each VM as in an experiment of any size. SimPy simulates fewer runs and is scaled per run;
-both engines' blocks give the same bytes, which is checked here too. `parts` says what the compiled engine's
-nanoseconds are spent on.
+Ratios and sizes are of whole experiments (`simulate`) on one core: draws, recovery points, recovery,
+critical paths, and what is kept of each VM as in an experiment of any size. SimPy simulates fewer runs and is
+scaled per run; both engines' blocks give the same bytes, which is checked here too. `parts` says what the
+compiled engine's nanoseconds are spent on; two threads run blocks.
 """
 
 import dataclasses

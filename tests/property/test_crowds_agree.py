@@ -24,7 +24,7 @@ estate:
     - {{name: small, count: 140, tier: gold, disks: [{{capacity: 20Gi, used: 50%}}]}}
 objectives:
   gold: {{rpo: 26h, rto: 4h, share_of_incidents: 95%}}
-failure: {{scope: backend}}
+failure: {{scope: backend, detect: {{assumed: {detect}}}}}
 shared:
   links:
     restore: {{bandwidth: {bandwidth}, per_stream: {per_stream}, location: vault}}
@@ -61,6 +61,16 @@ _RATES = "{assumed: {rate: {p50: 100MB/s, p5: 20MB/s}}}"
 )
 def test_crowds_recover_alike(bandwidth: str, per_stream: str, timeout: str, prepare: str, data: str) -> None:
     text = _SCENARIO.format(
-        bandwidth=bandwidth, per_stream=per_stream, timeout=timeout, prepare=prepare, data=data, boot=_SPREAD
-    )
+        detect="0s", bandwidth=bandwidth, per_stream=per_stream, timeout=timeout, prepare=prepare, data=data,
+        boot=_SPREAD,
+    )  # fmt: skip
+    assert_engines_agree(compile_plan(load_scenario_text(text).scenario, "one"), 7)
+
+
+def test_transfers_too_short_for_the_clock_end_alike() -> None:
+    """Milliseconds, forty days after the failure: what is left may be less than the clock can tell."""
+    text = _SCENARIO.format(
+        detect="40d", bandwidth="200Tbit/s", per_stream="100TB/s", timeout="1h", prepare=_SPREAD,
+        data="{assumed: {rate: {p50: 90TB/s, p5: 20TB/s}}}", boot=_SPREAD,
+    )  # fmt: skip
     assert_engines_agree(compile_plan(load_scenario_text(text).scenario, "one"), 7)
